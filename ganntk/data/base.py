@@ -1,0 +1,84 @@
+"""What a data source is, and what it gives. Layer 2."""
+
+import abc
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from ganntk.data.rows import check_rows
+from ganntk.registry import Registered
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Real rows, ready for a kernel.
+
+    Attributes:
+        rows: images of shape (n, h, w, c), or points of shape (n, d), in [0, 1], read-only.
+        labels: the class of each row, or None where the source knows no classes.
+        name: what a report calls the data.
+        fingerprint: SHA-256 of rows, labels and the source's options, in hexadecimal digits.
+    """
+
+    rows: Float32[np.ndarray, "rows ..."]
+    labels: Int64[np.ndarray, " rows"] | None
+    name: str
+    fingerprint: str
+
+
+class Source(Registered, abc.ABC):
+    """A place that rows come from: a frozen dataclass of plain fields with one method."""
+
+    kind: ClassVar[str] = "data source"
+    package: ClassVar[str] = "ganntk.data"
+    default_name: ClassVar[str | None] = "digits"
+    _registry: ClassVar[dict[str, type]] = {}
+
+    @abc.abstractmethod
+    def load(self) -> Dataset:
+        """Read, select and check the rows.
+
+        The same fields and the same files give the same rows in the same order.
+
+        Raises:
+            InputError: the data is missing or cannot be used.
+        """
+
+
+def make_dataset(
+    source: Source, rows: np.ndarray, labels: np.ndarray | None, *, name: str
+) -> Dataset:
+    """Check the rows that a source has selected, and put their fingerprint on them.
+
+    Args:
+        source: where they come from; its fields enter the fingerprint, except those that end in
+            ``uri``, because data that is moved stays the same data.
+        rows: numbers that `check_rows` accepts.
+        labels: one integer for each row, or None.
+        name: what a report calls the data.
+
+    Raises:
+        InputError: the rows cannot be used.
+    """
+    # A view: the array of the caller keeps its own flags.
+    checked = check_rows(rows).view()
+    classes = None if labels is None else np.asarray(labels, np.int64)
+    checked.setflags(write=False)
+    return Dataset(checked, classes, name, _fingerprint(source, checked, classes))
+
+
+def _fingerprint(source: Source, rows: np.ndarray, labels: np.ndarray | None) -> str:
+    """SHA-256 of the content and the options."""
+    fields = {f.name: getattr(source, f.name) for f in dataclasses.fields(source)}  # type: ignore[arg-type]
+    options = {name: value for name, value in fields.items() if not name.endswith("uri")}
+    head = {"source": type(source).__name__, "options": options, "shape": rows.shape}
+    digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+    digest.update(rows.astype("<f4", copy=False).tobytes())
+    if labels is not None:
+        digest.update(labels.astype("<i8", copy=False).tobytes())
+    return digest.hexdigest()

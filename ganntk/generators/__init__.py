@@ -1,0 +1,5 @@
+"""What the gradient moves: points in pixel space."""
+
+from ganntk.generators.points import Points
+
+__all__ = ["Points"]

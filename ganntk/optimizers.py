@@ -1,0 +1,56 @@
+"""Optimisers of the generated rows: optax's own, by name. Layer 2."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import optax
+
+from ganntk.errors import InputError
+from ganntk.registry import unknown_name
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """One of optax's optimisers with its arguments.
+
+    Args:
+        name: a function of optax, such as adam, sgd, rmsprop, lion.
+        learning_rate: step, in units of a pixel for adam, and of pixel per gradient for sgd.
+        arguments: further arguments of that function, such as ``{b1: 0.5}``.
+    """
+
+    name: str = "adam"
+    learning_rate: float = 0.02
+    arguments: Mapping[str, float] = field(default_factory=dict)
+
+    def build(self) -> optax.GradientTransformation:
+        """The optimiser as optax's pair of functions.
+
+        Raises:
+            InputError: optax has no such optimiser, or it takes no such argument.
+        """
+        known = known_optimizers()
+        if self.name not in known:
+            raise unknown_name("optimizer", self.name, known)
+        make = getattr(optax, self.name)
+        try:
+            return make(self.learning_rate, **self.arguments)
+        except TypeError as error:
+            accepted = [name for name in inspect.signature(make).parameters if name != "self"]
+            raise InputError(
+                f"optimizer {self.name} cannot take {dict(self.arguments)}: its arguments are "
+                f"{', '.join(accepted)}"
+            ) from error
+
+
+def known_optimizers() -> list[str]:
+    """Names of optax's functions that take a learning rate first and give an optimiser."""
+    names = []
+    for name in dir(optax):
+        function = getattr(optax, name)
+        if name.startswith("_") or not inspect.isfunction(function):
+            continue
+        if next(iter(inspect.signature(function).parameters), None) == "learning_rate":
+            names.append(name)
+    return names

@@ -1,0 +1,296 @@
+import importlib.util
+import os
+import secrets
+import subprocess
+import sys
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganntk import storage
+from ganntk.errors import InputError
+
+
+@pytest.fixture(params=["local", "memory"])
+def folder(request, tmp_path):
+    return str(tmp_path / "run") if request.param == "local" else f"memory://{secrets.token_hex(8)}"
+
+
+def in_new_process(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("uri", "parts", "joined"),
+    [
+        ("/runs", ("a", "b.png"), "/runs/a/b.png"),
+        ("/", ("a",), "/a"),
+        ("runs/", ("/samples/", "0.png"), "runs/samples/0.png"),
+        ("s3://bucket", ("a",), "s3://bucket/a"),
+        ("memory://", ("a",), "memory://a"),
+        ("", ("a",), "a"),
+        ("runs", (), "runs"),
+    ],
+)
+def test_join_puts_one_slash_between_parts(uri, parts, joined):
+    assert storage.join(uri, *parts) == joined
+
+
+@given(content=st.binary(max_size=300))
+def test_bytes_written_are_bytes_read(content):
+    uri = "memory://round-trip/file.bin"
+    storage.write_bytes(uri, content)
+    assert storage.read_bytes(uri) == content
+
+
+@given(content=st.binary(max_size=300))
+def test_bytes_written_locally_are_bytes_read(tmp_path_factory, content):
+    uri = tmp_path_factory.getbasetemp() / "file.bin"
+    storage.write_bytes(uri, content)
+    assert storage.read_bytes(uri) == content
+
+
+def test_text_keeps_every_character(folder):
+    storage.write_text(storage.join(folder, "a.txt"), "λ = 5.12\r\nend")
+    assert storage.read_text(storage.join(folder, "a.txt")) == "λ = 5.12\r\nend"
+
+
+def test_bytes_that_are_no_text_are_refused(folder):
+    storage.write_bytes(storage.join(folder, "a.txt"), b"abc\xff")
+    with pytest.raises(InputError, match="not a text file"):
+        storage.read_text(storage.join(folder, "a.txt"))
+
+
+def test_table_keeps_names_types_and_values(folder):
+    table = pa.table({"step": pa.array([1, 2], pa.int32()), "loss": [0.25, 0.5]})
+    storage.write_table(storage.join(folder, "images", "part-0.parquet"), table)
+    assert storage.read_table(storage.join(folder, "images", "part-0.parquet")).equals(table)
+
+
+def test_a_file_that_is_no_parquet_is_refused(folder):
+    storage.write_text(storage.join(folder, "x.parquet"), "hello, this is text")
+    with pytest.raises(InputError, match=r"x\.parquet is not a Parquet file"):
+        storage.read_table(storage.join(folder, "x.parquet"))
+
+
+def test_open_read_streams_parts_of_a_file(folder):
+    storage.write_bytes(storage.join(folder, "a"), b"0123456789")
+    with storage.open_read(storage.join(folder, "a")) as stream:
+        stream.seek(4)
+        assert stream.read(3) == b"456"
+
+
+def test_errors_of_the_reader_are_not_renamed(folder):
+    storage.write_bytes(storage.join(folder, "a"), b"x")
+    with (
+        pytest.raises(FileNotFoundError, match="mine"),
+        storage.open_read(storage.join(folder, "a")),
+    ):
+        raise FileNotFoundError("mine")
+
+
+def test_a_missing_file_says_check_the_path(folder):
+    with pytest.raises(InputError, match=r"no file at .*nothing\.npz: check the path"):
+        storage.read_bytes(storage.join(folder, "nothing.npz"))
+
+
+def test_a_folder_is_not_read_as_a_file(tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        storage.read_bytes(tmp_path)
+
+
+def test_exists_knows_files_folders_and_nothing(folder):
+    storage.write_bytes(storage.join(folder, "a", "b"), b"")
+    assert storage.exists(storage.join(folder, "a", "b"))
+    assert storage.exists(storage.join(folder, "a"))
+    assert not storage.exists(storage.join(folder, "c"))
+
+
+def test_files_are_listed_at_any_depth_in_order(folder):
+    for name in ("b.png", "a/2.png", "a/1.png", "a/deep/3.json"):
+        storage.write_bytes(storage.join(folder, name), b"")
+    assert storage.list_files(folder) == [
+        storage.join(folder, name) for name in ("a/1.png", "a/2.png", "a/deep/3.json", "b.png")
+    ]
+    assert storage.list_files(folder, suffix=".json") == [storage.join(folder, "a/deep/3.json")]
+
+
+def test_listed_files_can_be_read_again(folder):
+    storage.write_bytes(storage.join(folder, "a/b"), b"here")
+    assert [storage.read_bytes(uri) for uri in storage.list_files(folder)] == [b"here"]
+
+
+def test_a_folder_whose_name_begins_the_same_is_not_listed(folder):
+    storage.write_bytes(storage.join(folder, "run", "a"), b"")
+    storage.write_bytes(storage.join(folder, "run2", "b"), b"")
+    storage.write_bytes(storage.join(folder, "run.txt"), b"")
+    uri = storage.join(folder, "run")
+    assert storage.list_files(uri) == [storage.join(uri, "a")]
+
+
+def test_a_folder_that_does_not_exist_has_no_files(folder):
+    assert storage.list_files(storage.join(folder, "nothing")) == []
+
+
+def test_a_single_file_lists_as_itself(folder):
+    uri = storage.join(folder, "a.png")
+    storage.write_bytes(uri, b"")
+    assert storage.list_files(uri) == [uri]
+
+
+def test_make_folder_leaves_nothing_inside(folder):
+    storage.make_folder(folder)
+    storage.make_folder(folder)
+    assert storage.list_files(folder) == []
+
+
+def test_a_folder_that_cannot_be_made_says_why(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match=r"cannot write into the folder .*/file/run \(Not a dir"):
+        storage.make_folder(tmp_path / "file" / "run")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_write_permission_says_why(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="Permission denied"):
+        storage.make_folder(tmp_path)
+
+
+def test_a_write_that_fails_leaves_the_old_file(folder):
+    uri = storage.join(folder, "result.json")
+    storage.write_text(uri, "old")
+    with pytest.raises(TypeError), storage.open_write(uri) as stream:
+        stream.writelines([b"half of the n", None])
+    assert storage.read_text(uri) == "old"
+    assert storage.list_files(folder) == [uri]
+
+
+def test_a_failed_write_leaves_no_sibling(tmp_path):
+    with pytest.raises(RuntimeError), storage.open_write(tmp_path / "a"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sibling_of_a_killed_writer_is_not_listed(tmp_path):
+    (tmp_path / ".a.png.0123.partial").write_bytes(b"half")
+    assert storage.list_files(tmp_path) == []
+
+
+def test_written_files_have_the_usual_permissions(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    storage.write_bytes(tmp_path / "ours", b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_paths_may_be_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    storage.write_text("a/b.txt", "x")
+    assert storage.list_files("a") == ["a/b.txt"]
+    assert (tmp_path / "a" / "b.txt").read_text() == "x"
+
+
+def test_an_unknown_scheme_names_the_address():
+    with pytest.raises(InputError, match=r"cannot use the address foo://x.*scheme of fsspec"):
+        storage.exists("foo://x")
+
+
+@pytest.mark.parametrize(("scheme", "package"), [("s3", "s3fs"), ("gs", "gcsfs")])
+def test_a_missing_driver_names_the_extra(scheme, package):
+    printed = in_new_process(
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from ganntk import storage\n"
+        f"try: storage.exists('{scheme}://bucket/x')\n"
+        "except ValueError as error: print(error)"
+    )
+    assert printed.strip().endswith(f"is not installed: pip install ganntk[{scheme}]")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("s3fs") is None, reason="needs s3fs")
+def test_an_object_store_without_credentials_is_an_input_error():
+    printed = in_new_process(
+        "import os\n"
+        "os.environ |= {'AWS_CONFIG_FILE': '/dev/null', 'AWS_EC2_METADATA_DISABLED': 'true',\n"
+        "  'AWS_SHARED_CREDENTIALS_FILE': '/dev/null', 'AWS_ENDPOINT_URL': 'http://127.0.0.1:9'}\n"
+        "for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE'):\n"
+        "  os.environ.pop(name, None)\n"
+        "from ganntk import storage\n"
+        "try: storage.make_folder('s3://bucket/x')\n"
+        "except ValueError as error: print(error)"
+    )
+    assert printed.startswith("cannot write into the folder s3://bucket/x (Unable to locate cred")
+
+
+def test_log_continues_where_it_was_closed(folder):
+    uri = storage.join(folder, "metrics.jsonl")
+    for lines in (["1", "2"], ["3"]):
+        with storage.AppendLog(uri) as log:
+            for line in lines:
+                log.append(line)
+    assert storage.read_text(uri) == "1\n2\n3\n"
+
+
+def test_torn_last_line_is_dropped_on_reopening(folder):
+    uri = storage.join(folder, "metrics.jsonl")
+    storage.write_text(uri, '{"step": 1}\n{"step": 2}\n{"st')
+    with storage.AppendLog(uri) as log:
+        log.append('{"step": 2, "again": true}')
+    assert storage.read_text(uri) == '{"step": 1}\n{"step": 2}\n{"step": 2, "again": true}\n'
+
+
+@pytest.mark.parametrize("length", [1, 65_535, 65_536, 65_537, 200_000])
+def test_torn_line_of_any_length_is_dropped(folder, length):
+    uri = storage.join(folder, "metrics.jsonl")
+    storage.write_text(uri, "kept\n" + "x" * length)
+    storage.AppendLog(uri).close()
+    assert storage.read_text(uri) == "kept\n"
+
+
+@given(lines=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"))))
+def test_log_holds_every_line_in_order(lines):
+    uri = f"memory://{secrets.token_hex(8)}/log"
+    with storage.AppendLog(uri) as log:
+        for line in lines:
+            log.append(line)
+            log.flush()
+    assert storage.read_bytes(uri) == "".join(f"{line}\n" for line in lines).encode()
+
+
+def test_local_lines_are_there_before_closing(tmp_path):
+    log = storage.AppendLog(tmp_path / "metrics.jsonl")
+    log.append("1")
+    assert (tmp_path / "metrics.jsonl").read_text() == "1\n"
+    log.close()
+
+
+def test_flushed_lines_are_there_before_closing(folder):
+    uri = storage.join(folder, "metrics.jsonl")
+    log = storage.AppendLog(uri)
+    log.append("1")
+    log.flush()
+    assert storage.read_text(uri) == "1\n"
+    log.close()
+
+
+def test_an_opened_log_exists_though_empty(folder):
+    storage.AppendLog(storage.join(folder, "log")).close()
+    assert storage.read_bytes(storage.join(folder, "log")) == b""
+
+
+def test_closing_a_log_twice_is_harmless(folder):
+    log = storage.AppendLog(storage.join(folder, "log"))
+    log.close()
+    log.close()
+
+
+def test_a_line_break_in_a_line_is_refused(folder):
+    with storage.AppendLog(storage.join(folder, "log")) as log, pytest.raises(InputError):
+        log.append("a\nb")
+
+
+def test_a_log_at_a_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        storage.AppendLog(tmp_path)
