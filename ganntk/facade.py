@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -87,8 +86,7 @@ def synthesize(
         optimizer=(optimizer or Optimizer()).build(),
         points=Points(count=points),
     )
-    # The matrix function needs float64; the kernels keep the precision of their rows.
-    with jax.enable_x64(True):
+    with synthesis.numerics():
         real = synthesis.prepare(problem, jnp.asarray(rows), precision=precision)
         state = synthesis.init(problem, real, _lam(lam), seed=seed)
         losses = []

@@ -78,14 +78,24 @@ class RunFolder:
             InputError: when the folder already holds a run or cannot be written; nothing is
                 overwritten.
         """
+        cls.check_free(uri)
+        folder = cls(uri)
+        storage.write_text(folder.path(CONFIG), config_text)
+        return folder
+
+    @classmethod
+    def check_free(cls, uri: str) -> None:
+        """Make the folder, and refuse it when it holds a run already.
+
+        Raises:
+            InputError: when the folder already holds a run or cannot be written.
+        """
         folder = cls(uri)
         if any(storage.exists(folder.path(name)) for name in (CONFIG, METRICS, RESULT)):
             raise InputError(
                 f"{uri} already holds a run: choose another --run_uri, or delete it yourself"
             )
         storage.make_folder(uri)
-        storage.write_text(folder.path(CONFIG), config_text)
-        return folder
 
     @classmethod
     def open(cls, uri: str) -> "RunFolder":

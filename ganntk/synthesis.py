@@ -5,7 +5,9 @@ discriminator D and the objective's cotangent G = dL/dK off it in closed form, a
 through the kernel to Z. K(X, X) is computed once.
 """
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -13,15 +15,22 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
+from threadpoolctl import threadpool_limits
 
 from ganntk import discriminator
 from ganntk.discriminator import LossAndCotangent
 from ganntk.errors import InputError, NonFiniteObjectiveError
 from ganntk.generators import Points
-from ganntk.kernels import Kernel, gram, pullback
+from ganntk.kernels import Kernel, gram, gram_of_moving, pullback_of_moving
 from ganntk.lam import Lam
 from ganntk.objectives import Objective
 from ganntk.typing import Count, Gram, Labels, Rows, Scalar
+
+_SOLVER_THREADS = 1
+
+# Compiled once each, for the calls outside a step.
+_gram = jax.jit(gram, static_argnums=0, static_argnames="memory_bytes")
+_gram_of_moving = jax.jit(gram_of_moving, static_argnums=0, static_argnames="memory_bytes")
 
 # Purposes of random numbers: each is folded into the run's key, so that none shares a stream.
 _START = 0
@@ -75,15 +84,25 @@ class StepReport(NamedTuple):
     eigenvalue_max: Float[Array, " steps"]
 
 
+@contextlib.contextmanager
+def numerics() -> Iterator[None]:
+    """The numerical context that every function below expects; it touches no global setting of JAX.
+
+    float64 is allowed, for the matrix function; kernels keep the precision of their rows. LAPACK
+    works in one thread: on the small matrices of a step its threads wait for one another, and on a
+    busy machine an eigendecomposition of 128 rows takes 110 ms instead of 2.
+    """
+    with threadpool_limits(_SOLVER_THREADS, user_api="blas"), jax.enable_x64(True):
+        yield
+
+
 def prepare(
     problem: Problem, rows: Rows, *, precision: Literal["float32", "float64"] = "float32"
 ) -> Real:
     """Put the real rows on the device and compute their Gram matrix, once per run."""
     x = jnp.asarray(rows, precision)
-    gram_of_rows = jax.jit(
-        functools.partial(gram, memory_bytes=problem.memory_bytes), static_argnums=0
-    )
-    return Real(x, gram_of_rows(problem.kernel, x).astype(_solver_dtype()))
+    K = _gram(problem.kernel, x, memory_bytes=problem.memory_bytes)
+    return Real(x, K.astype(_solver_dtype()))
 
 
 def init(problem: Problem, real: Real, lam: Lam, *, seed: int) -> SynthesisState:
@@ -117,8 +136,11 @@ def gradient(problem: Problem, real: Real, points: Rows, cotangent: Gram) -> Row
     """
     n = len(real.rows)
     G = cotangent.astype(points.dtype)
-    pull = functools.partial(pullback, problem.kernel, points, memory_bytes=problem.memory_bytes)
-    return 2 * pull(real.rows, G[n:, :n]) + pull(None, G[n:, n:])
+    # The block of generated and real rows stands twice in K.
+    moving = jnp.concatenate([G[n:, n:], 2 * G[n:, :n]], axis=1)
+    return pullback_of_moving(
+        problem.kernel, points, real.rows, moving, memory_bytes=problem.memory_bytes
+    )
 
 
 def step(problem: Problem, real: Real, state: SynthesisState) -> tuple[SynthesisState, StepReport]:
@@ -199,11 +221,13 @@ def _check_finite(first: int, report: StepReport, lam: float) -> None:
 
 def _gram_and_labels(problem: Problem, real: Real, points: Rows) -> tuple[Gram, Labels]:
     """The Gram matrix of real rows stacked on points, reusing the real rows' block."""
-    fill = functools.partial(gram, problem.kernel, memory_bytes=problem.memory_bytes)
-    cross = fill(points, real.rows).astype(real.gram.dtype)
-    among = fill(points).astype(real.gram.dtype)
+    m, n = len(points), len(real.rows)
+    block = _gram_of_moving(
+        problem.kernel, points, real.rows, memory_bytes=problem.memory_bytes
+    ).astype(real.gram.dtype)
+    among, cross = block[:, :m], block[:, m:]
     K = jnp.block([[real.gram, cross.T], [cross, among]])
-    return K, discriminator.labels(len(real.rows), len(points), K.dtype)
+    return K, discriminator.labels(n, m, K.dtype)
 
 
 def _solver_dtype() -> jnp.dtype:

@@ -166,10 +166,14 @@ class Recorder:
     """
 
     def __init__(self, sinks: Sequence[Sink], clock: Callable[[], float] = time.monotonic):
-        self._sinks = tuple(sinks)
+        self._sinks = list(sinks)
         self._clock = clock
         self._start = clock()
         self._phases: dict[str, float] = {}
+
+    def add(self, sink: Sink) -> None:
+        """Send the records from now on to one more sink."""
+        self._sinks.append(sink)
 
     def record(
         self, step: int, values: Mapping[str, float], labels: Mapping[str, str] | None = None

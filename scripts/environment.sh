@@ -93,7 +93,7 @@ install() {
   printf '%s\n' "$wanted" | tr , '\n' >"$extras"
   trust_the_system
   # Run here because uv reads its overrides (no TensorFlow) from the pyproject.toml of this folder.
-  "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --editable ".[$wanted]" \
+  "$venv/bin/uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --editable ".[$wanted]" \
     --constraint constraints.txt --build-constraint constraints.txt ||
     fail "uv could not install the packages (see above): check the network and run 'make env' again."
   describe "$wanted" >"$ready.part"

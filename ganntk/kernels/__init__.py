@@ -6,7 +6,7 @@ from ganntk.kernels.layers import Conv, Dense, Erf, Flatten, Layer, Relu
 from ganntk.kernels.network import Network
 from ganntk.kernels.rbf import RBF
 from ganntk.kernels.stax import Stax, StaxReference
-from ganntk.kernels.tiled import gram, pullback
+from ganntk.kernels.tiled import gram, gram_of_moving, pullback, pullback_of_moving
 
 __all__ = [
     "ALIASES",
@@ -24,6 +24,8 @@ __all__ = [
     "Stax",
     "StaxReference",
     "gram",
+    "gram_of_moving",
     "named",
     "pullback",
+    "pullback_of_moving",
 ]

@@ -63,10 +63,14 @@ def _angle_jvp(
     primals: tuple[jax.Array], tangents: tuple[jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
     (h,), (dh,) = primals, tangents
+    return angle(h), angle_slope(h) * dh
+
+
+def angle_slope(h: Float[Array, "..."]) -> Float[Array, "..."]:
+    r"""The derivative $d\theta/dh = 1/\sqrt{h(1-h)}$, zero at both ends; see `angle`."""
     spread = h * (1 - h)
     inside = spread > 0
-    slope = jnp.where(inside, jax.lax.rsqrt(jnp.where(inside, spread, 1)), 0)
-    return angle(h), slope * dh
+    return jnp.where(inside, jax.lax.rsqrt(jnp.where(inside, spread, 1)), 0)
 
 
 @jax.custom_jvp

@@ -21,7 +21,7 @@ from jaxtyping import Array, Float
 from ganntk.typing import Rows
 
 # Terms of a sum that are written out rather than looped over: a fused loop keeps them in registers.
-_UNROLLED = 64
+_UNROLLED = 16
 
 
 class Variance(NamedTuple):

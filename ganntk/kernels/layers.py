@@ -14,7 +14,6 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
-from ganntk.kernels.arcs import angle, sine_gap
 from ganntk.kernels.covariance import (
     Distance,
     Variance,
@@ -23,6 +22,7 @@ from ganntk.kernels.covariance import (
     over_pairs,
     variance_of,
 )
+from ganntk.kernels.relu_pairs import relu_distance
 from ganntk.kernels.windows import Window, patches, window_distance, window_sum
 from ganntk.registry import Registered
 from ganntk.typing import Rows
@@ -150,35 +150,20 @@ class Relu(Layer):
 
     With $r = \sqrt v$, $g = r_1 r_2$ and $h = \sin^2(\theta/2) = (D - (r_1 - r_2)^2) / 4g$:
     $D' = D/2 - (g/\pi)(\sin\theta - \theta\cos\theta)$ and $T' = T/2 + \Theta_{12}\,\theta/\pi$.
-    The second has a kink at $\theta = 0$; `ganntk.kernels.arcs` says how it is differentiated.
+    The second has a kink at $\theta = 0$; `ganntk.kernels.arcs` says what its derivative is.
     """
 
     def variance(self, v: Variance) -> Variance:
         return Variance(v.nngp / 2, v.ntk / 2)
 
     def distance(self, d: Distance, v1: Variance, v2: Variance) -> Distance:
-        r1, r2 = over_pairs(_root(v1.nngp), _root(v2.nngp))
-        g = r1 * r2
-        h = _ratio(d.nngp - jnp.square(r1 - r2), 4 * g)
-        ntk1, ntk2 = over_pairs(v1.ntk, v2.ntk)
-        ntk12 = (ntk1 + ntk2 - d.ntk) / 2
-        return Distance(
-            nngp=d.nngp / 2 - g * sine_gap(h) / math.pi,
-            ntk=d.ntk / 2 + ntk12 * angle(h) / math.pi,
-        )
+        return relu_distance(d, _root(v1.nngp), _root(v2.nngp), v1.ntk, v2.ntk)
 
 
 def _root(v: jax.Array) -> jax.Array:
     """Square root whose derivative at zero is zero: a row of zeros has no direction to leave in."""
     positive = v > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, v, 1)), 0)
-
-
-def _ratio(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
-    """Quotient in [0, 1]: rounding may leave it by an ulp; zero where a row vanishes."""
-    positive = denominator > 0
-    quotient = numerator / jnp.where(positive, denominator, 1)
-    return jnp.where(positive & (quotient > 0), jnp.minimum(quotient, 1), 0)
 
 
 @Layer.register("erf")

@@ -3,7 +3,7 @@ r"""Gram matrices and pull-backs by tiles, under a memory budget. Layer 2.
 A pull-back recomputes each tile and applies its block of the cotangent, so that peak memory is one
 tile, not $n^2$ feature maps. Symmetric work is done on the upper triangle of tiles. Tiles of one
 call share one shape (rows are padded by repetition, with cotangent zero), so nothing recompiles at
-an edge.
+an edge, and one program serves all of them: compiling it takes longer than running it.
 """
 
 import math
@@ -13,10 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ganntk.errors import InputError
 from ganntk.kernels.base import Kernel
 from ganntk.typing import Block, Cotangent, LowRank, Rows
 
-DEFAULT_MEMORY_BYTES = 64 * 2**20
+DEFAULT_MEMORY_BYTES = 16 * 2**20
 """Feature maps of one tile: large enough to hide a call's overhead, small enough for caches."""
 
 
@@ -33,11 +34,32 @@ def gram(k: Kernel, x1: Rows, x2: Rows | None = None, *, memory_bytes: int | Non
         Shape (n1, n2). Without `x2` exactly symmetric, with the analytic diagonal.
     """
     if x2 is None:
-        return _symmetric_gram(k, x1, memory_bytes)
-    tiling1, tiling2 = _two_tilings(k, x1, x2, memory_bytes)
-    rows1, rows2 = tiling1.split(x1), tiling2.split(x2)
-    block = jax.lax.map(lambda a: jax.lax.map(lambda b: k(a, b), rows2), rows1)
-    return _assemble(block)[: len(x1), : len(x2)]
+        return gram_of_moving(k, x1, x1[:0], memory_bytes=memory_bytes)
+    _check_shapes(x1, x2)
+    tiling = _Tiling.of(k, x1, x2, memory_bytes)
+    first, second = np.indices((tiling.tiles1, tiling.tiles2)).reshape(2, -1)
+    return _fill(k, tiling, tiling.stack(x1, x2), first, second + tiling.tiles1)[:, len(x1) :]
+
+
+def gram_of_moving(k: Kernel, z: Rows, x: Rows, *, memory_bytes: int | None = None) -> Block:
+    """Evaluate a kernel between rows that move and all rows, in one pass: $k(z, [z; x])$.
+
+    Args:
+        k: the kernel.
+        z: rows that move, shape (m, ...); each pair of them is evaluated once.
+        x: rows that do not, shape (n, ...), possibly none.
+        memory_bytes: budget for the feature maps of one tile, in bytes.
+
+    Returns:
+        Shape (m, m + n), its first m columns exactly symmetric with the analytic diagonal.
+    """
+    _check_shapes(z, x)
+    tiling = _Tiling.of(k, z, x, memory_bytes)
+    block = _fill(k, tiling, tiling.stack(z, x), *tiling.moving_pairs())
+    # A tile on the diagonal is computed whole: its lower half takes the upper half's rounding.
+    upper = jnp.triu(block[:, : len(z)], 1)
+    among = upper + upper.T + jnp.diag(k.diagonal(z))
+    return jnp.concatenate([among, block[:, len(z) :]], axis=1)
 
 
 def pullback(
@@ -64,64 +86,128 @@ def pullback(
         The gradient, shaped as `x1`.
     """
     if x2 is None:
-        return _symmetric_pullback(k, x1, cotangent, memory_bytes)
-    tiling1, tiling2 = _two_tilings(k, x1, x2, memory_bytes)
-    blocks = _Blocks.of(cotangent, tiling1, tiling2)
-    rows2 = tiling2.split(x2)
+        return pullback_of_moving(k, x1, x1[:0], cotangent, memory_bytes=memory_bytes)
+    _check_shapes(x1, x2)
+    tiling = _Tiling.of(k, x1, x2, memory_bytes)
+    rows, blocks = tiling.stack(x1, x2), _Blocks.of(cotangent, tiling, second_only=True)
+    others = jnp.arange(tiling.tiles1, tiling.tiles1 + tiling.tiles2)
 
-    def of_rows(item: tuple[jax.Array, Rows]) -> Rows:
-        i, a = item
-
-        def add(total: Rows, other: tuple[jax.Array, Rows]) -> tuple[Rows, None]:
-            j, b = other
-            _, pull = jax.vjp(lambda a: k(a, b), a)
+    def of_tile(i: jax.Array) -> Rows:
+        def add(total: Rows, j: jax.Array) -> tuple[Rows, None]:
+            _, pull = jax.vjp(lambda a: k(a, rows[j]), rows[i])
             return total + pull(blocks.at(i, j))[0], None
 
-        return jax.lax.scan(add, jnp.zeros_like(a), (jnp.arange(tiling2.tiles), rows2))[0]
+        return jax.lax.scan(add, jnp.zeros_like(rows[0]), others)[0]
 
-    return tiling1.join(jax.lax.map(of_rows, (jnp.arange(tiling1.tiles), tiling1.split(x1))))
+    pulled = jax.lax.map(of_tile, jnp.arange(tiling.tiles1))
+    return pulled.reshape(-1, *x1.shape[1:])[: len(x1)]
+
+
+def pullback_of_moving(
+    k: Kernel, z: Rows, x: Rows, cotangent: Cotangent, *, memory_bytes: int | None = None
+) -> Rows:
+    r"""Pull a cotangent of `gram_of_moving` back to the rows that move, in one pass.
+
+    The total derivative of $\sum_{ab} C_{ab}\,k(z_a, z_b) + \sum_{ai} C_{a,m+i}\,k(z_a, x_i)$ by z,
+    for a C whose first m columns are symmetric.
+
+    Args:
+        k: the kernel.
+        z: rows that move, shape (m, ...).
+        x: rows that do not, shape (n, ...), possibly none.
+        cotangent: C, shape (m, m + n), or its two factors.
+        memory_bytes: budget for the feature maps of one tile, in bytes.
+
+    Returns:
+        The gradient, shaped as `z`.
+    """
+    _check_shapes(z, x)
+    tiling = _Tiling.of(k, z, x, memory_bytes)
+    rows, blocks = tiling.stack(z, x), _Blocks.of(cotangent, tiling, second_only=False)
+    first, second = tiling.moving_pairs()
+    # A tile above the diagonal stands for its mirror image as well.
+    weight = np.where((first < second) & (second < tiling.tiles1), 2, 1).astype(z.dtype)
+
+    def add(total: jax.Array, tile: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        i, j, times = tile
+        _, pull = jax.vjp(k, rows[i], rows[j])
+        da, db = pull(times * blocks.at(i, j))
+        return total.at[i].add(da).at[j].add(db), None
+
+    tiles = (jnp.asarray(first), jnp.asarray(second), jnp.asarray(weight))
+    total, _ = jax.lax.scan(add, jnp.zeros_like(rows), tiles)
+    return total[: tiling.tiles1].reshape(-1, *z.shape[1:])[: len(z)]
 
 
 class _Tiling(NamedTuple):
-    """`rows` rows in `tiles` tiles of `side` rows, the last one padded."""
+    """Two sets of rows in tiles of one shape, the last tile of each padded."""
 
-    rows: int
+    rows1: int
+    rows2: int
     side: int
-    tiles: int
 
     @classmethod
-    def of(cls, rows: int, side: int) -> "_Tiling":
-        tiles = -(-rows // side)
-        return cls(rows, -(-rows // tiles), tiles)
+    def of(cls, k: Kernel, x1: Rows, x2: Rows, memory_bytes: int | None) -> "_Tiling":
+        budget = memory_bytes or DEFAULT_MEMORY_BYTES
+        pair = k.bytes_per_pair(x1.shape[1:], x1.dtype.itemsize)
+        most = max(1, math.isqrt(budget // pair))
+        # The smallest side that needs no more tiles: little padding when sizes do not divide.
+        sides = [-(-len(x) // -(-len(x) // most)) for x in (x1, x2) if len(x)]
+        return cls(len(x1), len(x2), max(sides))
 
-    def split(self, x: jax.Array) -> jax.Array:
-        """(rows, ...) -> (tiles, side, ...); padding repeats the last row."""
-        padding = [(0, self.tiles * self.side - self.rows)] + [(0, 0)] * (x.ndim - 1)
-        return jnp.pad(x, padding, mode="edge").reshape(self.tiles, self.side, *x.shape[1:])
+    @property
+    def tiles1(self) -> int:
+        return -(-self.rows1 // self.side)
 
-    def split_zero(self, x: jax.Array) -> jax.Array:
-        """The same, padded with zeros."""
-        padding = [(0, self.tiles * self.side - self.rows)] + [(0, 0)] * (x.ndim - 1)
-        return jnp.pad(x, padding).reshape(self.tiles, self.side, *x.shape[1:])
+    @property
+    def tiles2(self) -> int:
+        return -(-self.rows2 // self.side)
 
-    def join(self, tiles: jax.Array) -> jax.Array:
-        """(tiles, side, ...) -> (rows, ...)."""
-        return tiles.reshape(self.tiles * self.side, *tiles.shape[2:])[: self.rows]
+    def moving_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Tiles (i, j) with i of the first set, and j of the first from i on, or of the second."""
+        first, second = np.triu_indices(self.tiles1, m=self.tiles1 + self.tiles2)
+        return first, second
+
+    def stack(self, x1: jax.Array, x2: jax.Array) -> jax.Array:
+        """The tiles of both sets, (tiles1 + tiles2, side, ...); padding repeats the last row."""
+        return jnp.concatenate([_split(x, self.side, "edge") for x in (x1, x2) if len(x)])
+
+
+def _split(x: jax.Array, side: int, mode: str) -> jax.Array:
+    """(rows, ...) -> (tiles, side, ...)."""
+    tiles = -(-len(x) // side)
+    padding = [(0, tiles * side - len(x))] + [(0, 0)] * (x.ndim - 1)
+    return jnp.pad(x, padding, mode=mode).reshape(tiles, side, *x.shape[1:])
 
 
 class _Blocks(NamedTuple):
-    """A cotangent cut along two tilings; a low-rank one is multiplied out tile by tile."""
+    """A cotangent cut along a tiling; a low-rank one is multiplied out tile by tile."""
 
     left: jax.Array
     right: jax.Array | None
 
     @classmethod
-    def of(cls, cotangent: Cotangent, tiling1: _Tiling, tiling2: _Tiling) -> "_Blocks":
+    def of(cls, cotangent: Cotangent, tiling: _Tiling, *, second_only: bool) -> "_Blocks":
+        """Cut C, whose columns are those of the second set only, or of both sets."""
+
+        def columns(c: jax.Array) -> jax.Array:
+            """(columns, ...) -> (tiles1 + tiles2, side, ...)."""
+            split = 0 if second_only else tiling.rows1
+            tiles = [
+                _split(part, tiling.side, "constant")
+                for part in (c[:split], c[split:])
+                if len(part)
+            ]
+            if second_only:
+                tiles.insert(0, jnp.zeros((tiling.tiles1, *tiles[0].shape[1:]), c.dtype))
+            return jnp.concatenate(tiles)
+
         if isinstance(cotangent, LowRank):
-            return cls(tiling1.split_zero(cotangent.left), tiling2.split_zero(cotangent.right))
-        columns = tiling2.split_zero(jnp.moveaxis(tiling1.split_zero(cotangent), 2, 0))
-        # (tiles2, side2, tiles1, side1) -> (tiles1, tiles2, side1, side2)
-        return cls(columns.transpose(2, 0, 3, 1), None)
+            left = _split(cotangent.left, tiling.side, "constant")
+            return cls(left, columns(cotangent.right))
+        by_row = _split(cotangent, tiling.side, "constant")
+        # (tiles1, side, columns) -> (tiles1, tiles1 + tiles2, side, side)
+        return cls(columns(jnp.moveaxis(by_row, 2, 0)).transpose(2, 0, 3, 1), None)
 
     def at(self, i: jax.Array, j: jax.Array) -> Block:
         if self.right is None:
@@ -129,48 +215,26 @@ class _Blocks(NamedTuple):
         return jnp.matmul(self.left[i], self.right[j].T, precision="highest")
 
 
-def _side(k: Kernel, x: Rows, memory_bytes: int | None) -> int:
-    budget = memory_bytes or DEFAULT_MEMORY_BYTES
-    return max(1, math.isqrt(budget // k.bytes_per_pair(x.shape[1:], x.dtype.itemsize)))
+def _fill(
+    k: Kernel, tiling: _Tiling, rows: jax.Array, first: np.ndarray, second: np.ndarray
+) -> Block:
+    """The block of the first set against both sets, from the given tiles; zero elsewhere."""
+    i, j = jnp.asarray(first), jnp.asarray(second)
+    values = jax.lax.map(lambda tile: k(rows[tile[0]], rows[tile[1]]), (i, j))
+    tiles1, tiles, side = tiling.tiles1, tiling.tiles1 + tiling.tiles2, tiling.side
+    full = jnp.zeros((tiles1, tiles, side, side), values.dtype).at[i, j].set(values)
+    block = full.transpose(0, 2, 1, 3).reshape(tiles1 * side, tiles * side)[: tiling.rows1]
+    start2 = tiles1 * side
+    return jnp.concatenate(
+        [block[:, : tiling.rows1], block[:, start2 : start2 + tiling.rows2]], axis=1
+    )
 
 
-def _two_tilings(
-    k: Kernel, x1: Rows, x2: Rows, memory_bytes: int | None
-) -> tuple[_Tiling, _Tiling]:
-    side = _side(k, x1, memory_bytes)
-    return _Tiling.of(len(x1), side), _Tiling.of(len(x2), side)
-
-
-def _assemble(tiles: jax.Array) -> Block:
-    """(count1, count2, side1, side2) -> (count1 side1, count2 side2)."""
-    count1, count2, side1, side2 = tiles.shape
-    return tiles.transpose(0, 2, 1, 3).reshape(count1 * side1, count2 * side2)
-
-
-def _symmetric_gram(k: Kernel, x: Rows, memory_bytes: int | None) -> Block:
-    tiling = _Tiling.of(len(x), _side(k, x, memory_bytes))
-    rows, (first, second) = tiling.split(x), map(jnp.asarray, np.triu_indices(tiling.tiles))
-    upper = jax.lax.map(lambda pair: k(rows[pair[0]], rows[pair[1]]), (first, second))
-    shape = (tiling.tiles, tiling.tiles, tiling.side, tiling.side)
-    full = jnp.zeros(shape, upper.dtype).at[first, second].set(upper)
-    full = full.at[second, first].set(upper.swapaxes(1, 2))
-    block = _assemble(full)[: len(x), : len(x)]
-    # A tile on the diagonal is computed whole: its lower half takes the upper half's rounding.
-    upper_half = jnp.triu(block, 1)
-    return upper_half + upper_half.T + jnp.diag(k.diagonal(x))
-
-
-def _symmetric_pullback(k: Kernel, x: Rows, cotangent: Cotangent, memory_bytes: int | None) -> Rows:
-    tiling = _Tiling.of(len(x), _side(k, x, memory_bytes))
-    blocks, rows = _Blocks.of(cotangent, tiling, tiling), tiling.split(x)
-    first, second = map(jnp.asarray, np.triu_indices(tiling.tiles))
-
-    def add(total: jax.Array, pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        i, j = pair
-        _, pull = jax.vjp(k, rows[i], rows[j])
-        # Off the diagonal a tile stands for its mirror image as well.
-        weight = jnp.where(i == j, 1, 2).astype(x.dtype)
-        da, db = pull(weight * blocks.at(i, j))
-        return total.at[i].add(da).at[j].add(db), None
-
-    return tiling.join(jax.lax.scan(add, jnp.zeros_like(rows), (first, second))[0])
+def _check_shapes(x1: Rows, x2: Rows) -> None:
+    if x1.shape[1:] != x2.shape[1:] or x1.dtype != x2.dtype:
+        raise InputError(
+            f"rows of shape {x1.shape[1:]} and {x2.shape[1:]}, type {x1.dtype} and {x2.dtype}: "
+            "expected both sets to have one shape and one type"
+        )
+    if not len(x1):
+        raise InputError("no rows were given: expected at least one")

@@ -1,0 +1,7 @@
+"""``python -m ganntk``: the same as the command ``ganntk``."""
+
+import sys
+
+from ganntk.cli import main
+
+sys.exit(main())

@@ -1,0 +1,261 @@
+"""One run, described: the parts' own dataclasses, from YAML and ``--a.b value``. Layer 5.
+
+Defaults < YAML file < overrides. Three shorthands: a kernel's name stands for
+``{type: named, name: ...}``, a number for lam for ``{type: fixed, value: ...}``, and ``auto`` for
+``{type: searched}``.
+"""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import draccus
+import yaml
+from draccus.utils import ParsingError
+
+from ganntk import storage
+from ganntk.data import Source
+from ganntk.data.digits import Digits
+from ganntk.errors import InputError
+from ganntk.generators import Points
+from ganntk.kernels import Kernel, Named
+from ganntk.lam import Lam, Searched
+from ganntk.objectives import Objective, SquaredError
+from ganntk.optimizers import Optimizer
+from ganntk.registry import unknown_name
+
+Precision = Literal["float32", "float64"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the workers run.
+
+    Attributes:
+        address: ``none`` for this process without Ray; ``local`` for a Ray that is started for this
+            run on this machine's loopback interface and ended with it; ``auto`` for the cluster
+            that this process is in, as under ``ray job submit``; otherwise a cluster's address.
+        cpus_per_worker: CPU cores that the worker asks Ray for.
+        gpus_per_worker: GPUs that the worker asks Ray for; None asks for one where there are any.
+    """
+
+    address: str = "none"
+    cpus_per_worker: float = 1.0
+    gpus_per_worker: float | None = None
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    r"""Everything that defines a run.
+
+    Attributes:
+        run_uri: the run's folder; ``{time}`` stands for the start, as 20260131-235959.
+        data: where real rows come from.
+        kernel: architecture of the infinitely wide discriminator.
+        objective: what the generated rows ask of its predictions.
+        lam: the rule for the discriminator's training time.
+        optimizer: how the gradient moves the generated rows.
+        points: how many rows to generate, their start and range.
+        steps: optimiser steps of the run, at least 1.
+        report_every: steps between two records of the metrics, and of one call to the device.
+        sample_every: steps between two pictures of the generated rows.
+        seed: fixes everything random in the run, but not the choice of real rows (``data.seed``).
+        precision: of the kernel; the discriminator's matrix function is always in float64.
+        diagonal: relative regulariser of the Gram matrix's diagonal; the authors' code has 1e-5.
+        memory_bytes: budget for the feature maps of one kernel tile; None for the default.
+        cluster: where the workers run.
+    """
+
+    run_uri: str = "runs/{time}"
+    data: Source = field(default_factory=lambda: Digits(size=64))
+    kernel: Kernel = field(default_factory=Named)
+    objective: Objective = field(default_factory=SquaredError)
+    lam: Lam = field(default_factory=Searched)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    points: Points = field(default_factory=Points)
+    steps: int = 500
+    report_every: int = 10
+    sample_every: int = 50
+    seed: int = 0
+    precision: Precision = "float32"
+    diagonal: float = 0.0
+    memory_bytes: int | None = None
+    cluster: Cluster = field(default_factory=Cluster)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "report_every", "sample_every"):
+            if (value := getattr(self, name)) < 1:
+                raise InputError(f"{name} is {value}: expected at least 1")
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}: expected 0 or a positive whole number")
+        if self.diagonal < 0:
+            raise InputError(f"diagonal is {self.diagonal}: expected at least 0")
+        if self.memory_bytes is not None and self.memory_bytes < 1:
+            raise InputError(f"memory_bytes is {self.memory_bytes}: expected at least 1")
+
+
+def load(uri: str | None, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration.
+
+    Args:
+        uri: a YAML file, or None for the defaults.
+        overrides: words of a command line: ``--a.b value`` or ``--a.b=value``.
+
+    Raises:
+        InputError: the file is missing or no mapping, a key is unknown, a value has the wrong type.
+    """
+    raw = _read(uri) if uri is not None else {}
+    for path, value in parse_overrides(overrides):
+        raw = _merged(raw, _expanded(_nested(path, value)))
+    return decode(raw)
+
+
+def decode(raw: Mapping[str, Any]) -> RunConfig:
+    """Build a configuration from nested mappings; what is left out has its default.
+
+    Raises:
+        InputError: a key is unknown or a value has the wrong type.
+    """
+    _check_keys(RunConfig, raw, ())
+    try:
+        return draccus.decode(RunConfig, dict(raw))
+    except ParsingError as error:
+        raise _as_input_error(error) from error
+
+
+def dump(config: RunConfig) -> str:
+    """The resolved configuration as YAML that `load` reads back."""
+    return yaml.safe_dump(_encoded(config), sort_keys=False)
+
+
+def fingerprint(config: RunConfig) -> str:
+    """SHA-256 of what decides a run's numbers: not where it is written nor where it runs."""
+    encoded = _encoded(config)
+    for name in ("run_uri", "cluster", "report_every", "sample_every", "steps", "memory_bytes"):
+        del encoded[name]
+    return hashlib.sha256(yaml.safe_dump(encoded, sort_keys=True).encode()).hexdigest()
+
+
+def parse_overrides(words: Sequence[str]) -> list[tuple[tuple[str, ...], Any]]:
+    """Pairs of a key's path and a YAML value, from ``--a.b value`` and ``--a.b=value``.
+
+    Raises:
+        InputError: a word is no option, or an option has no value.
+
+    Example:
+        >>> parse_overrides(["--lam.value", "5.12", "--kernel=fnn"])
+        [(('lam', 'value'), 5.12), (('kernel',), 'fnn')]
+    """
+    found, rest = [], list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            raise InputError(f"{word!r} stands where an option was expected: write --key value")
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            if not rest or rest[0].startswith("--"):
+                raise InputError(f"option --{key} has no value: write --{key} VALUE")
+            value = rest.pop(0)
+        found.append((tuple(key.replace("-", "_").split(".")), _parse(value)))
+    return found
+
+
+def _parse(text: str) -> Any:
+    # YAML 1.1 reads 1e-3 as a string: everybody means the number.
+    if re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", text):
+        return float(text)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _read(uri: str) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(storage.read_text(uri))
+    except yaml.YAMLError as error:
+        raise InputError(f"{uri} is not YAML: {' '.join(str(error).split())}") from error
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise InputError(f"{uri} holds a {type(raw).__name__}: expected keys with values")
+    return _expanded(raw)
+
+
+def _expanded(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the shorthands out."""
+    full = dict(raw)
+    if isinstance(name := full.get("kernel"), str):
+        full["kernel"] = {"type": "named", "name": name}
+    lam = full.get("lam")
+    lam = _parse(lam) if isinstance(lam, str) else lam
+    if isinstance(lam, int | float) and not isinstance(lam, bool):
+        full["lam"] = {"type": "fixed", "value": lam}
+    elif lam == "auto":
+        full["lam"] = {"type": "searched"}
+    elif isinstance(lam, str):
+        raise InputError(f"lam is {lam!r}: expected a number, auto, or a mapping with a type")
+    return full
+
+
+def _nested(path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    for key in reversed(path):
+        value = {key: value}
+    return value
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, key by key; a part of another type replaces the one below whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            same_type = value.get("type", old.get("type")) == old.get("type")
+            merged[key] = _merged(old, value) if same_type else value
+        else:
+            merged[key] = value
+    return merged
+
+
+def _check_keys(cls: type, raw: Any, path: tuple[str, ...]) -> None:
+    """Refuse keys that no field has: checked here because the nearest name is wanted."""
+    is_choice = hasattr(cls, "get_known_choices")
+    if not isinstance(raw, Mapping):
+        if is_choice or dataclasses.is_dataclass(cls):
+            raise InputError(f"{'.'.join(path)} is {raw!r}: expected keys with values")
+        return
+    if is_choice:
+        name = raw.get("type", cls.default_choice_name())  # type: ignore[attr-defined]
+        if name is None:
+            raise InputError(f"{'.'.join(path)} has no type: say which {cls.kind} it is")  # type: ignore[attr-defined]
+        cls = cls.find(name)  # type: ignore[attr-defined]
+        raw = {key: value for key, value in raw.items() if key != "type"}
+    if not dataclasses.is_dataclass(cls):
+        return
+    fields = {f.name: f.type for f in dataclasses.fields(cls)}
+    for key, value in raw.items():
+        if key not in fields:
+            raise unknown_name("key", ".".join((*path, str(key))), _paths(path, fields))
+        if isinstance(kind := fields[key], type):
+            _check_keys(kind, value, (*path, key))
+
+
+def _paths(path: tuple[str, ...], names: Mapping[str, Any]) -> list[str]:
+    return [".".join((*path, name)) for name in names]
+
+
+def _as_input_error(error: ParsingError) -> InputError:
+    """The sentence of a part that refused its values, or the library's own in one line."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InputError):
+            return cause
+        cause = cause.__cause__
+    return InputError(f"{' '.join(str(error).split())}: give a value of the expected type")
+
+
+def _encoded(config: RunConfig) -> dict[str, Any]:
+    return draccus.encode(config)

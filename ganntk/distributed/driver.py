@@ -1,0 +1,194 @@
+"""The driver's loop: it needs no device, and writes the run folder. Layer 6."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import platform
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Protocol
+
+from ganntk import __version__, report, storage
+from ganntk import config as configuration
+from ganntk.config import RunConfig
+from ganntk.distributed.group import WorkerGroup, open_group
+from ganntk.distributed.worker import Finished, Prepared
+from ganntk.run_folder import METRICS, RunFolder
+from ganntk.synthesis import StepReport
+from ganntk.telemetry import JsonlSink, Recorder
+
+_log = logging.getLogger(__name__)
+
+_PACKAGES = ("jax", "jaxlib", "numpy", "optax", "ray")
+
+
+class Progress(Protocol):
+    """Somebody who watches a run."""
+
+    def phase(self, sentence: str) -> None:
+        """Something began that takes a while."""
+
+    def step(self, step: int, steps: int, loss: float, images_per_second: float) -> None:
+        """`step` of `steps` are done."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The end of a run, as its last line says it."""
+
+    run_uri: str
+    steps: int
+    loss: float
+    lam: float
+    seconds: float
+    points: int
+
+
+def run(config: RunConfig, progress: Progress) -> RunResult:
+    """Synthesise as configured, and leave a run folder.
+
+    Args:
+        config: the run; ``{time}`` in its `run_uri` is replaced by the time of the start.
+        progress: told about phases and steps.
+
+    Raises:
+        InputError: something given cannot be used; nothing existing was overwritten.
+        NonFiniteObjectiveError: the objective left the finite numbers; the folder holds the run
+            until then.
+    """
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    config = dataclasses.replace(config, run_uri=config.run_uri.replace("{time}", stamp))
+    RunFolder.check_free(config.run_uri)
+    recorder = Recorder([])
+    progress.phase(f"starting workers on Ray ({config.cluster.address})")
+    with recorder.phase("start"), ExitStack() as stack:
+        group = stack.enter_context(open_group(config))
+        ending = stack.pop_all()
+    with ending:
+        progress.phase("loading data and compiling")
+        with recorder.phase("prepare"):
+            (prepared,) = group.call("prepare")
+        # Only now: a run whose data cannot be read leaves no folder behind.
+        folder = RunFolder.create(config.run_uri, configuration.dump(config))
+        log = ending.enter_context(storage.AppendLog(folder.path(METRICS)))
+        recorder.add(JsonlSink(log))
+        started = Started(config, group, folder, recorder, prepared, progress)
+        finished = _steps(started)
+        recorder.record_phases(config.steps)
+    progress.phase("writing the report")
+    return _conclude(started, finished)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run with its workers prepared and its folder open."""
+
+    config: RunConfig
+    group: WorkerGroup
+    folder: RunFolder
+    recorder: Recorder
+    prepared: Prepared
+    progress: Progress
+
+
+def _steps(run: Started) -> Finished:
+    """All steps, in blocks that end where a record or a picture is due."""
+    config, step = run.config, 0
+    run.folder.write_real(run.prepared.real)
+    _picture(run, step)
+    while step < config.steps:
+        began = run.recorder.elapsed_seconds()
+        with run.recorder.phase("steps" if step else "first steps, with compilation"):
+            (report,) = run.group.call("advance", _block(config, step))
+        step += len(report.loss)
+        _record(run, step, report, run.recorder.elapsed_seconds() - began)
+        if step % config.sample_every == 0 or step == config.steps:
+            _picture(run, step)
+    with run.recorder.phase("finish"):
+        (finished,) = run.group.call("finish")
+    return finished
+
+
+def _block(config: RunConfig, step: int) -> int:
+    """Steps until the next record, picture or the end, whichever is first."""
+    due = (every - step % every for every in (config.report_every, config.sample_every))
+    return min(config.steps - step, *due)
+
+
+def _record(run: Started, step: int, report: StepReport, seconds: float) -> None:
+    rows = len(run.prepared.real)
+    steps_per_second = len(report.loss) / seconds
+    images_per_second = steps_per_second * (run.config.points.count or rows)
+    values = {name: float(series[-1]) for name, series in report._asdict().items()}
+    values |= {
+        "loss_per_real": values["loss"] / rows,
+        "lam": run.prepared.lam,
+        "steps_per_second": steps_per_second,
+        "images_per_second": images_per_second,
+    }
+    run.recorder.record(step, values)
+    run.progress.step(step, run.config.steps, values["loss_per_real"], images_per_second)
+
+
+def _picture(run: Started, step: int) -> None:
+    with run.recorder.phase("pictures"):
+        (points,) = run.group.call("points")
+        run.folder.write_samples(step, points, reference=run.prepared.real)
+
+
+def _conclude(run: Started, finished: Finished) -> RunResult:
+    """Write the images, the result and the report."""
+    run.folder.write_images(
+        finished.points,
+        step=run.config.steps,
+        seed=run.config.seed,
+        d=finished.d,
+        nearest_real=finished.nearest_real,
+        nearest_distance=finished.nearest_distance,
+    )
+    result = RunResult(
+        run_uri=run.config.run_uri,
+        steps=run.config.steps,
+        loss=finished.loss,
+        lam=run.prepared.lam,
+        seconds=round(run.recorder.elapsed_seconds(), 3),
+        points=len(finished.points),
+    )
+    run.folder.write_result(dataclasses.asdict(result) | _details(run, finished))
+    _log.info("report at %s", report.write(run.config.run_uri))
+    return result
+
+
+def _details(run: Started, finished: Finished) -> dict[str, Any]:
+    """What `result.json` says beyond the last line of a run."""
+    config, phases = run.config, run.recorder.phase_seconds()
+    compiled = config.steps - _block(config, 0)
+    speed = compiled * len(finished.points) / phases["steps"] if compiled else None
+    return {
+        "loss_per_real": finished.loss / len(run.prepared.real),
+        "images_per_second": speed,
+        "phase_seconds": phases,
+        "seed": config.seed,
+        "kernel": getattr(config.kernel, "name", type(config.kernel).__name__.lower()),
+        "data": run.prepared.data_name,
+        "data_fingerprint": run.prepared.data_fingerprint,
+        "config_fingerprint": configuration.fingerprint(config),
+        "machine": {
+            "device": run.prepared.device,
+            "cpus": os.cpu_count(),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+        },
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"ganntk": __version__}
+    for name in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

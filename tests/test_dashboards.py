@@ -1,0 +1,40 @@
+"""What `dashboards/` says is what the program declares and what Prometheus takes."""
+
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from ganntk.telemetry import CATALOGUE, SeriesSpec
+from tests.structure.sources import ROOT
+
+PROMETHEUS = ROOT / "dashboards" / "prometheus.yml"
+
+
+def _line(spec: SeriesSpec) -> str:
+    labels = ", ".join(f"`{label}`" for label in spec.labels)
+    return f"| `{spec.name}` | {spec.kind} | {spec.unit} | {labels} | {spec.meaning} |"
+
+
+def test_the_readme_lists_the_catalogue():
+    text = (ROOT / "dashboards" / "README.md").read_text(encoding="utf-8")
+    head = "| series | kind | unit | labels | meaning |\n|---|---|---|---|---|\n"
+    table = text.split(head)[1].split("\n\n")[0].splitlines()
+    assert table == [_line(spec) for spec in CATALOGUE.values()]
+
+
+def test_prometheus_follows_the_nodes_that_ray_lists():
+    (job,) = yaml.safe_load(PROMETHEUS.read_text(encoding="utf-8"))["scrape_configs"]
+    (discovery,) = job["file_sd_configs"]
+    assert discovery["files"] == ["/tmp/ray/prom_metrics_service_discovery.json"]
+    assert discovery["refresh_interval"] == "5s"
+
+
+def test_promtool_accepts_the_configuration():
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not on PATH: it comes with Prometheus")
+    command = [promtool, "check", "config", str(PROMETHEUS)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert found.returncode == 0, found.stdout + found.stderr
