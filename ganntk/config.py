@@ -1,8 +1,8 @@
 """One run, described: the parts' own dataclasses, from YAML and ``--a.b value``. Layer 5.
 
-Defaults < YAML file < overrides. Three shorthands: a kernel's name stands for
-``{type: named, name: ...}``, a number for lam for ``{type: fixed, value: ...}``, and ``auto`` for
-``{type: searched}``.
+Defaults < YAML file < overrides. Shorthands: a kernel's name stands for
+``{type: named, name: ...}``, a number for lam (or its ``value``) for ``{type: fixed, value: ...}``,
+and ``auto`` for ``{type: searched}``.
 """
 
 import dataclasses
@@ -108,9 +108,10 @@ def load(uri: str | None, overrides: Sequence[str] = ()) -> RunConfig:
         InputError: the file is missing or no mapping, a key is unknown, a value has the wrong type.
     """
     raw = _read(uri) if uri is not None else {}
+    above: dict[str, Any] = {}
     for path, value in parse_overrides(overrides):
-        raw = _merged(raw, _expanded(_nested(path, value)))
-    return decode(raw)
+        above = _merged(above, _nested(path, value))
+    return decode(_merged(raw, _expanded(above)))
 
 
 def decode(raw: Mapping[str, Any]) -> RunConfig:
@@ -196,6 +197,8 @@ def _expanded(raw: Mapping[str, Any]) -> dict[str, Any]:
         full["lam"] = {"type": "fixed", "value": lam}
     elif lam == "auto":
         full["lam"] = {"type": "searched"}
+    elif isinstance(lam, Mapping) and "value" in lam:
+        full["lam"] = {"type": "fixed", **lam}
     elif isinstance(lam, str):
         raise InputError(f"lam is {lam!r}: expected a number, auto, or a mapping with a type")
     return full
@@ -213,7 +216,7 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     for key, value in above.items():
         old = merged.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
-            same_type = value.get("type", old.get("type")) == old.get("type")
+            same_type = value.get("type", old.get("type")) == old.get("type", value.get("type"))
             merged[key] = _merged(old, value) if same_type else value
         else:
             merged[key] = value

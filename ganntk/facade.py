@@ -16,7 +16,7 @@ from ganntk.kernels import Kernel, named
 from ganntk.lam import Fixed, Lam, Searched
 from ganntk.objectives import Objective
 from ganntk.optimizers import Optimizer
-from ganntk.synthesis import Problem, StepReport
+from ganntk.synthesis import Problem, Real, StepReport, SynthesisState
 
 _BLOCK = 50
 
@@ -89,21 +89,31 @@ def synthesize(
     with synthesis.numerics():
         real = synthesis.prepare(problem, jnp.asarray(rows), precision=precision)
         state = synthesis.init(problem, real, _lam(lam), seed=seed)
-        losses = []
-        while (taken := int(state.step)) < steps:
-            state, report = synthesis.advance(
-                problem, real, state, steps=min(_BLOCK, steps - taken), longest=_BLOCK
-            )
-            losses.append(np.asarray(report.loss))
-            if on_report is not None:
-                on_report(int(state.step), report)
-        last = synthesis.evaluate(problem, real, state.points, state.lam)
-        return SynthesisResult(
-            images=np.asarray(state.points, np.float32),
-            loss=np.concatenate(losses),
-            lam=float(state.lam),
-            d=np.asarray(last.predictions[len(rows) :]),
+        return _run(problem, real, state, steps, on_report)
+
+
+def _run(
+    problem: Problem,
+    real: Real,
+    state: SynthesisState,
+    steps: int,
+    on_report: Callable[[int, StepReport], None] | None,
+) -> SynthesisResult:
+    losses = []
+    while (taken := int(state.step)) < steps:
+        state, report = synthesis.advance(
+            problem, real, state, steps=min(_BLOCK, steps - taken), longest=_BLOCK
         )
+        losses.append(np.asarray(report.loss))
+        if on_report is not None:
+            on_report(int(state.step), report)
+    last = synthesis.evaluate(problem, real, state.points, state.lam)
+    return SynthesisResult(
+        images=np.asarray(state.points, np.float32),
+        loss=np.concatenate(losses),
+        lam=float(state.lam),
+        d=np.asarray(last.predictions[len(real.rows) :]),
+    )
 
 
 def _objective(objective: str | Objective) -> Objective:

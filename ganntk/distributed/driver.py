@@ -137,6 +137,7 @@ def _picture(run: Started, step: int) -> None:
     with run.recorder.phase("pictures"):
         (points,) = run.group.call("points")
         run.folder.write_samples(step, points, reference=run.prepared.real)
+        run.recorder.flush()
 
 
 def _conclude(run: Started, finished: Finished) -> RunResult:

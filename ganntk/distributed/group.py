@@ -4,6 +4,7 @@ import abc
 from typing import Any
 
 from ganntk.config import RunConfig
+from ganntk.distributed.ray_session import stay_on_loopback
 from ganntk.distributed.worker import Worker
 
 
@@ -47,6 +48,9 @@ def open_group(config: RunConfig) -> WorkerGroup:
     """The group that the configuration's cluster address asks for."""
     if config.cluster.address == "none":
         return LocalGroup(config)
+    if config.cluster.address == "local":
+        stay_on_loopback()
+    # Imported here: Ray is not needed above, and reads its environment when it is imported.
     from ganntk.distributed.ray_group import RayGroup
 
     return RayGroup(config)

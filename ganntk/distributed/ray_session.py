@@ -1,14 +1,19 @@
 """Connecting to Ray, or starting one on loopback for a single run and ending it. Layer 6.
 
-Ray reads these variables when it is imported, so the module that imports Ray imports this first.
+Ray reads these variables when it is imported, so this module imports it inside its functions.
 """
 
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from ganntk.errors import InputError
+
+_PROBE_SECONDS = 10.0
 
 LOOPBACK = {
     # Without it Ray replaces 127.0.0.1 by the machine's address and listens to the network.
@@ -20,6 +25,12 @@ LOOPBACK = {
     # No line a second on the terminal where the progress bar is.
     "RAY_DEDUP_LOGS": "1",
 }
+
+
+def stay_on_loopback() -> None:
+    """Set what a Ray of our own needs; without effect once Ray has been imported."""
+    for name, value in LOOPBACK.items():
+        os.environ.setdefault(name, value)
 
 
 @contextmanager
@@ -43,8 +54,6 @@ def session(address: str) -> Iterator[None]:
 
 @contextmanager
 def _local() -> Iterator[None]:
-    for name, value in LOOPBACK.items():
-        os.environ.setdefault(name, value)
     import ray
 
     # Not below the home folder, and short: sockets lie in it, whose paths have at most 107 bytes.
@@ -69,14 +78,13 @@ def _local() -> Iterator[None]:
 def _connected(address: str) -> Iterator[None]:
     import ray
 
-    from ganntk.errors import InputError
-
     if ray.is_initialized():
         yield
         return
     try:
+        _probe(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    except (ConnectionError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"no Ray cluster answers at {address!r} ({' '.join(str(error).split())[:200]}): start "
             "one with `ray start --head`, or set cluster.address to local or none"
@@ -85,3 +93,10 @@ def _connected(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _probe(address: str) -> None:
+    """Connect once: Ray itself would try for more than ten minutes where nothing listens."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_PROBE_SECONDS).close()

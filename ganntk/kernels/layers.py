@@ -207,5 +207,9 @@ def _arcsine_gap(
     rise = k * 2 * (other - k) / (root_a + root_b) + root_a * (distance + k - other) / 2
     x, y = 2 * k / a, 2 * k12 / (root_a * root_b)
     cos_x, cos_y = jnp.sqrt(1 + 4 * k) / a, jnp.sqrt(p12) / (root_a * root_b)
-    sine = (2 * rise / (a * root_b)) * (x + y) / (x * cos_y + y * cos_x)
-    return jnp.arctan2(sine, cos_x * cos_y + x * y)
+    # sin(X - Y) = (x^2 - y^2)/(x cos y + y cos x); where that sum is not positive (a row of zeros,
+    # opposite rows) nothing cancels in the plain form.
+    plain, total = x * cos_y - y * cos_x, x * cos_y + y * cos_x
+    stable = total > 0
+    sine = (2 * rise / (a * root_b)) * (x + y) / jnp.where(stable, total, 1)
+    return jnp.arctan2(jnp.where(stable, sine, plain), cos_x * cos_y + x * y)
