@@ -1,0 +1,22 @@
+"""What tests of numbers ask for: float64, and a compiler that does not polish."""
+
+from collections.abc import Iterator
+
+import jax
+import pytest
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """JAX in float64, and as it was afterwards."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def quick_compile() -> Iterator[None]:
+    """Compile without optimisations: half the time, where little is computed."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)

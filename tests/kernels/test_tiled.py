@@ -1,0 +1,134 @@
+"""Gram matrices and pull-backs by tiles, against the kernel in one piece."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ganntk.kernels import Conv, Dense, Flatten, Kernel, Network, Relu, gram, pullback
+from ganntk.typing import LowRank
+
+pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
+
+DENSE = Network((Flatten(), Dense(), Relu(), Dense()))
+CONVOLUTION = Network((Conv((2, 2), (1, 2), "SAME"), Relu(), Flatten(), Dense()))
+SHAPES = {DENSE: (3,), CONVOLUTION: (3, 4, 1)}
+KERNELS = pytest.mark.parametrize("k", [DENSE, CONVOLUTION], ids=["dense", "convolution"])
+
+
+def rows(k: Kernel, count: int, *, seed: int = 0) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(seed).uniform(size=(count, *SHAPES[k])))
+
+
+def matrix(count1: int, count2: int, *, seed: int = 3) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(seed).normal(size=(count1, count2)))
+
+
+def budget(k: Kernel, side: int) -> int:
+    """The memory for tiles of that many rows."""
+    return side**2 * k.bytes_per_pair(SHAPES[k], 8)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def in_one_piece(k, x1, x2, cotangent):
+    """The block, and the pull-back to each argument."""
+    block, pull = jax.vjp(k, x1, x2)
+    return block, *pull(cotangent)
+
+
+@KERNELS
+def test_a_gram_matrix_by_tiles_is_that_in_one_piece(k):
+    x1, x2 = rows(k, 7), rows(k, 5, seed=1)
+    wanted = in_one_piece(k, x1, x2, matrix(7, 5))[0]
+    # Three does not divide seven or five.
+    np.testing.assert_allclose(gram(k, x1, x2, memory_bytes=budget(k, 3)), wanted, rtol=1e-12)
+
+
+@KERNELS
+def test_a_symmetric_gram_matrix_is_exactly_symmetric_with_the_analytic_diagonal(k):
+    x = rows(k, 7)
+    found = gram(k, x, memory_bytes=budget(k, 3))
+    np.testing.assert_array_equal(found, found.T)
+    np.testing.assert_array_equal(jnp.diag(found), k.diagonal(x))
+    np.testing.assert_allclose(found, in_one_piece(k, x, x, matrix(7, 7))[0], rtol=1e-12)
+
+
+def test_one_row_is_a_gram_matrix_and_has_a_pullback():
+    x = rows(DENSE, 1)
+    np.testing.assert_array_equal(gram(DENSE, x), DENSE.diagonal(x)[:, None])
+    found = pullback(DENSE, x, None, jnp.full((1, 1), 0.7))
+    wanted = 0.7 * jax.jit(jax.grad(lambda x: DENSE.diagonal(x)[0]))(x)
+    np.testing.assert_allclose(found, wanted, rtol=1e-13)
+
+
+def test_rows_that_fit_are_one_tile_and_a_budget_below_one_pair_is_one_pair():
+    x = rows(DENSE, 4)
+    wanted = gram(DENSE, x)
+    for memory_bytes in (1, budget(DENSE, 4), budget(DENSE, 100)):
+        np.testing.assert_allclose(gram(DENSE, x, memory_bytes=memory_bytes), wanted, rtol=1e-12)
+
+
+@KERNELS
+def test_a_pullback_by_tiles_is_that_in_one_piece(k):
+    x1, x2, C = rows(k, 7), rows(k, 5, seed=1), matrix(7, 5)
+    found = pullback(k, x1, x2, C, memory_bytes=budget(k, 3))
+    np.testing.assert_allclose(found, in_one_piece(k, x1, x2, C)[1], rtol=1e-12, atol=1e-13)
+
+
+@KERNELS
+def test_a_symmetric_pullback_by_tiles_is_the_total_derivative(k):
+    x, C = rows(k, 7), matrix(7, 7)
+    C = C + C.T
+    found = pullback(k, x, None, C, memory_bytes=budget(k, 3))
+    _, d1, d2 = in_one_piece(k, x, x, C)
+    np.testing.assert_allclose(found, d1 + d2, rtol=1e-12, atol=1e-13)
+
+
+def test_a_low_rank_cotangent_is_the_matrix_it_stands_for():
+    x1, x2 = rows(DENSE, 7), rows(DENSE, 5, seed=1)
+    left, right = matrix(7, 2), matrix(5, 2, seed=4)
+    tiles = {"memory_bytes": budget(DENSE, 3)}
+    np.testing.assert_allclose(
+        pullback(DENSE, x1, x2, LowRank(left, right), **tiles),
+        pullback(DENSE, x1, x2, left @ right.T, **tiles),
+        rtol=1e-12,
+        atol=1e-13,
+    )
+    symmetric = LowRank(jnp.hstack([left, -left[:, ::-1]]), jnp.hstack([left, -left[:, ::-1]]))
+    np.testing.assert_allclose(
+        pullback(DENSE, x1, None, symmetric, **tiles),
+        pullback(DENSE, x1, None, symmetric.left @ symmetric.right.T, **tiles),
+        rtol=1e-12,
+        atol=1e-13,
+    )
+
+
+@KERNELS
+def test_at_coincidence_each_argument_has_half_the_gradient_of_the_diagonal(k):
+    x, weights = rows(k, 4), matrix(4, 1)[:, 0]
+    half = jax.jit(jax.grad(lambda x: jnp.sum(weights * k.diagonal(x)) / 2))(x)
+    C = jnp.diag(weights)
+    np.testing.assert_allclose(pullback(k, x, x, C), half, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(pullback(k, x, None, C), 2 * half, rtol=1e-12, atol=1e-14)
+
+
+def test_both_work_inside_a_compiled_function():
+    x, C = rows(DENSE, 5), matrix(5, 5)
+    C = C + C.T
+    tiles = {"memory_bytes": budget(DENSE, 2)}
+
+    @jax.jit
+    def both(x, C):
+        return gram(DENSE, x, **tiles), pullback(DENSE, x, None, C, **tiles)
+
+    found_gram, found_pullback = both(x, C)
+    np.testing.assert_allclose(found_gram, gram(DENSE, x, **tiles), rtol=1e-13)
+    np.testing.assert_allclose(found_pullback, pullback(DENSE, x, None, C, **tiles), rtol=1e-12)
+
+
+def test_float32_rows_give_float32_throughout():
+    x = rows(DENSE, 3).astype(jnp.float32)
+    assert gram(DENSE, x).dtype == jnp.float32
+    assert pullback(DENSE, x, None, jnp.ones((3, 3), jnp.float32)).dtype == jnp.float32
