@@ -8,6 +8,11 @@ venv=.venv
 ready=$venv/.ready    # exists only after a complete installation, and says of what
 extras=$venv/.extras  # what was asked for so far: a later plain `make env` keeps the GPU build
 
+# Caches stay in here too: making the environment leaves nothing in the home folder.
+export PIP_NO_CACHE_DIR=1
+: "${UV_CACHE_DIR:=$PWD/$venv/.cache/uv}"
+export UV_CACHE_DIR
+
 say() { echo "env: $*"; }
 fail() { echo "env: $*" >&2; exit 1; }
 
