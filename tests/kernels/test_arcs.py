@@ -32,7 +32,7 @@ def theta_of(h: np.ndarray) -> np.ndarray:
 
 
 def sine_gap_of(theta: np.ndarray) -> np.ndarray:
-    """Its Taylor series, sum over k of (-1)^(k+1) 2k theta^(2k+1) / (2k+1)!, which cancels little."""
+    """Its Taylor series, sum of (-1)^(k+1) 2k theta^(2k+1) / (2k+1)!, which cancels little."""
     terms = [
         (-1) ** (k + 1) * 2 * k * theta ** (2 * k + 1) / np.longdouble(math.factorial(2 * k + 1))
         for k in range(1, 25)

@@ -1,6 +1,7 @@
 """The closed forms, against the tangent kernels of wide networks at initialisation."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ def initial(key: jax.Array, sizes: tuple[int, ...]) -> list[tuple[jax.Array, jax
     keys = jax.random.split(key, 2 * len(sizes))
     return [
         (jax.random.normal(keys[2 * i], shape), jax.random.normal(keys[2 * i + 1], shape[1:]))
-        for i, shape in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+        for i, shape in enumerate(itertools.pairwise(sizes))
     ]
 
 

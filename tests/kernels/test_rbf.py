@@ -29,5 +29,5 @@ def test_a_length_serves_all_image_sizes():
 
 @pytest.mark.parametrize("length_scale", [0.0, -1.0, float("nan")])
 def test_a_length_that_is_none_is_refused(length_scale):
-    with pytest.raises(InputError, match="length_scale is .*: expected a positive number"):
+    with pytest.raises(InputError, match=r"length_scale is .*: expected a positive number"):
         RBF(length_scale=length_scale)
