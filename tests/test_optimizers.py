@@ -67,7 +67,7 @@ def test_an_unknown_optimizer_is_refused_with_the_nearest_names():
 
 @pytest.mark.parametrize("arguments", [{"beta": 0.5}, {"learning_rate": 0.5}])
 def test_an_argument_that_it_does_not_take_is_refused_with_those_it_takes(arguments):
-    with pytest.raises(InputError, match="optimizer adam cannot take .*: its arguments are .*b1"):
+    with pytest.raises(InputError, match=r"optimizer adam cannot take .*: its arguments are .*b1"):
         Optimizer("adam", arguments=arguments).build()
 
 
