@@ -10,7 +10,7 @@ from ganntk.optimizers import Optimizer, known_optimizers
 
 # lbfgs asks for the objective's value, scale_by_* are parts of an optimiser.
 NO_OPTIMIZERS = ("lbfgs", "scale_by_learning_rate", "scale_by_rprop")
-SILENT = pytest.mark.filterwarnings("ignore:Specifying a key will be required")
+SILENT = pytest.mark.filterwarnings("ignore:Specifying a key", "ignore:`optimistic_adam`")
 
 
 def descend(optimizer: Optimizer, steps: int = 3) -> np.ndarray:
