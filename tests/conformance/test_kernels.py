@@ -66,7 +66,7 @@ def test_a_kernel_is_a_value(kernel):
 
 @EVERY_KERNEL
 def test_a_block_is_one_number_for_each_pair_in_the_precision_of_the_rows(kernel):
-    block = kernel(rows(1)[:2], rows(2))
+    block = jax.jit(kernel)(rows(1)[:2], rows(2))
     assert block.shape == (2, 3)
     assert block.dtype == jnp.float64
     np.testing.assert_allclose(block, pulled(kernel, 1, 2, cotangent())[0][:2], rtol=1e-13)
