@@ -88,7 +88,10 @@ def solve(spectrum: Spectrum, y: Labels, error: float) -> float:
     Raises:
         InputError: no $\lambda$ meets it, because rows with different labels coincide.
     """
-    kappa = np.asarray(spectrum.eigenvalues, np.float64)
+    kappa = np.asarray(spectrum.eigenvalues)
+    # The rounding of a zero is no eigenvalue: it would separate rows that coincide, at lam 1e16.
+    null = len(kappa) * np.finfo(kappa.dtype).eps * kappa.max()
+    kappa = np.where(kappa > null, kappa, 0).astype(np.float64)
     vectors = np.asarray(spectrum.eigenvectors, np.float64)
     weights = np.square(vectors.T @ np.asarray(y, np.float64)) / len(kappa)
 

@@ -1,6 +1,7 @@
 """Optimisers of the generated rows: optax's own, by name. Layer 2."""
 
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,6 +9,9 @@ import optax
 
 from ganntk.errors import InputError
 from ganntk.registry import unknown_name
+
+# Its update asks for the objective's value and for more evaluations of it.
+_NO_OPTIMIZERS = ("lbfgs",)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,10 @@ class Optimizer:
         known = known_optimizers()
         if self.name not in known:
             raise unknown_name("optimizer", self.name, known)
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise InputError(
+                f"optimizer.learning_rate is {self.learning_rate}: expected a positive number"
+            )
         make = getattr(optax, self.name)
         try:
             return make(self.learning_rate, **self.arguments)
@@ -49,7 +57,9 @@ def known_optimizers() -> list[str]:
     names = []
     for name in dir(optax):
         function = getattr(optax, name)
-        if name.startswith("_") or not inspect.isfunction(function):
+        if name in _NO_OPTIMIZERS or name.startswith(("_", "scale_by_")):
+            continue
+        if not inspect.isfunction(function):
             continue
         if next(iter(inspect.signature(function).parameters), None) == "learning_rate":
             names.append(name)

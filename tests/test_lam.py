@@ -98,7 +98,6 @@ def test_points_on_the_real_rows_cannot_be_separated():
         solve(Spectrum(jnp.array([0.0, 2.0]), vectors), labels(1, 1), 1e-3)
 
 
-@pytest.mark.xfail(strict=True, reason="solve takes the rounding of a zero for an eigenvalue")
 @pytest.mark.parametrize("rounding", [1e-18, 1e-16])
 def test_rounding_of_a_null_eigenvalue_is_no_eigenvalue(rounding):
     vectors = jnp.array([[1.0, 1.0], [-1.0, 1.0]]) / math.sqrt(2)

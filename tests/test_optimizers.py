@@ -54,7 +54,6 @@ def test_every_known_optimizer_descends(name):
     assert np.all(descend(Optimizer(name, 0.01)) < 1)
 
 
-@pytest.mark.xfail(strict=True, reason="known_optimizers offers what cannot run a step")
 @pytest.mark.parametrize("name", NO_OPTIMIZERS)
 def test_what_cannot_descend_is_not_offered(name):
     assert name not in known_optimizers()
@@ -71,7 +70,6 @@ def test_an_argument_that_it_does_not_take_is_refused_with_those_it_takes(argume
         Optimizer("adam", arguments=arguments).build()
 
 
-@pytest.mark.xfail(strict=True, reason="any learning rate is taken")
 @pytest.mark.parametrize("learning_rate", [-0.1, 0.0, float("nan"), float("inf")])
 def test_a_learning_rate_that_is_no_step_is_refused(learning_rate):
     with pytest.raises(InputError):

@@ -1,13 +1,17 @@
 """Generated rows that are themselves the unknowns. Layer 2."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
 
 from ganntk.errors import InputError
+from ganntk.registry import unknown_name
 from ganntk.typing import Key, Rows
+
+Start: TypeAlias = Literal["uniform", "normal"]
 
 
 @dataclass(frozen=True)
@@ -23,15 +27,19 @@ class Points:
     """
 
     count: int | None = None
-    start: Literal["uniform", "normal"] = "uniform"
+    start: Start = "uniform"
     low: float = 0.0
     high: float = 1.0
 
     def __post_init__(self) -> None:
         if self.count is not None and self.count < 1:
             raise InputError(f"points.count is {self.count}: expected at least 1")
-        if not self.low < self.high:
-            raise InputError(f"points range is [{self.low}, {self.high}]: expected low < high")
+        if not (math.isfinite(self.low) and self.low < self.high and math.isfinite(self.high)):
+            raise InputError(
+                f"points range is [{self.low}, {self.high}]: expected low < high, both finite"
+            )
+        if self.start not in get_args(Start):
+            raise unknown_name("start of points", self.start, get_args(Start))
 
     def init(self, key: Key, count: int, row_shape: tuple[int, ...], dtype: jnp.dtype) -> Rows:
         """Draw the first points: row i depends on the key and on i alone, not on `count`."""
