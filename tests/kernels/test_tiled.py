@@ -7,7 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ganntk.kernels import Conv, Dense, Flatten, Kernel, Network, Relu, gram, pullback
+from ganntk.errors import InputError
+from ganntk.kernels import (
+    Conv,
+    Dense,
+    Flatten,
+    Kernel,
+    Network,
+    Relu,
+    gram,
+    gram_of_moving,
+    pullback,
+    pullback_of_moving,
+)
 from ganntk.typing import LowRank
 
 pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
@@ -86,6 +98,22 @@ def test_a_symmetric_pullback_by_tiles_is_the_total_derivative(k):
     np.testing.assert_allclose(found, d1 + d2, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize(("moving", "still"), [(7, 4), (2, 7), (1, 1)])
+def test_one_pass_over_moving_rows_gives_what_two_passes_give(moving, still):
+    z, x = rows(DENSE, moving), rows(DENSE, still, seed=1)
+    among, across = matrix(moving, moving), matrix(moving, still, seed=4)
+    among = among + among.T
+    tiles = {"memory_bytes": budget(DENSE, 3)}
+    found = gram_of_moving(DENSE, z, x, **tiles)
+    np.testing.assert_allclose(found[:, :moving], gram(DENSE, z), rtol=1e-12)
+    np.testing.assert_allclose(found[:, moving:], gram(DENSE, z, x), rtol=1e-12)
+    np.testing.assert_array_equal(found[:, :moving], found[:, :moving].T)
+    cotangent = jnp.hstack([among, across])
+    pulled = pullback_of_moving(DENSE, z, x, cotangent, **tiles)
+    wanted = pullback(DENSE, z, None, among) + pullback(DENSE, z, x, across)
+    np.testing.assert_allclose(pulled, wanted, rtol=1e-12, atol=1e-13)
+
+
 def test_a_low_rank_cotangent_is_the_matrix_it_stands_for():
     x1, x2 = rows(DENSE, 7), rows(DENSE, 5, seed=1)
     left, right = matrix(7, 2), matrix(5, 2, seed=4)
@@ -100,6 +128,18 @@ def test_a_low_rank_cotangent_is_the_matrix_it_stands_for():
     np.testing.assert_allclose(
         pullback(DENSE, x1, None, symmetric, **tiles),
         pullback(DENSE, x1, None, symmetric.left @ symmetric.right.T, **tiles),
+        rtol=1e-12,
+        atol=1e-13,
+    )
+
+
+def test_a_low_rank_cotangent_of_moving_rows_is_the_matrix_it_stands_for():
+    z, x, side = rows(DENSE, 7), rows(DENSE, 4, seed=1), matrix(7, 2)
+    low = LowRank(side, jnp.concatenate([side, matrix(4, 2, seed=4)]))
+    tiles = {"memory_bytes": budget(DENSE, 3)}
+    np.testing.assert_allclose(
+        pullback_of_moving(DENSE, z, x, low, **tiles),
+        pullback_of_moving(DENSE, z, x, low.left @ low.right.T, **tiles),
         rtol=1e-12,
         atol=1e-13,
     )
@@ -132,3 +172,19 @@ def test_float32_rows_give_float32_throughout():
     x = rows(DENSE, 3).astype(jnp.float32)
     assert gram(DENSE, x).dtype == jnp.float32
     assert pullback(DENSE, x, None, jnp.ones((3, 3), jnp.float32)).dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ("x1", "x2", "sentence"),
+    [
+        (np.ones((2, 3)), np.ones((2, 4)), "expected both sets to have one shape and one type"),
+        (np.ones((2, 3)), np.ones((2, 3), np.float32), "type float64 and float32"),
+        (np.ones((0, 3)), np.ones((2, 3)), "no rows were given"),
+    ],
+)
+def test_rows_that_do_not_fit_one_another_are_refused(x1, x2, sentence):
+    x1, x2 = jnp.asarray(x1), jnp.asarray(x2)
+    with pytest.raises(InputError, match=sentence):
+        gram(DENSE, x1, x2)
+    with pytest.raises(InputError, match=sentence):
+        pullback(DENSE, x1, x2, jnp.ones((len(x1), len(x2))))
