@@ -31,10 +31,18 @@ Key: TypeAlias = jax.Array
 
 
 class LowRank(NamedTuple):
-    """The matrix ``left @ right.T``, never formed: a cotangent of a Gram matrix."""
+    """The matrix ``left @ right.T``, never formed: a cotangent of a Gram matrix.
+
+    Attributes:
+        left: its first factor.
+        right: its second factor.
+        identity: a multiple of the identity that belongs to it as well, where it is the cotangent
+            of the whole matrix of one set of rows; a pull-back of a block takes the two factors.
+    """
 
     left: Float[Array, "rows1 rank"]
     right: Float[Array, "rows2 rank"]
+    identity: Scalar | float = 0.0
 
 
 Cotangent: TypeAlias = Block | LowRank

@@ -30,6 +30,7 @@ def examine(out: TextIO) -> int:
     checks: tuple[Callable[[], Finding], ...] = (
         _python,
         _devices,
+        _compiled_kernels,
         _kernels,
         _ray,
         _local_storage,
@@ -72,6 +73,18 @@ def _unused_gpu(names: str) -> str:
     if "cpu" in names and shutil.which("nvidia-smi"):
         return "; there is an NVIDIA GPU: pip install 'ganntk[cuda]' to use it"
     return ""
+
+
+def _compiled_kernels() -> Finding:
+    from ganntk.kernels import native
+
+    if native.is_available():
+        return Finding(True, "kernels", "compiled code for networks on CPUs")
+    sentence = (
+        "the compiled code for CPUs is not there, XLA does its work several times slower: install "
+        "a C compiler, then ganntk again"
+    )
+    return Finding(False, "kernels", sentence, is_needed=False)
 
 
 def _kernels() -> Finding:

@@ -118,19 +118,20 @@ class Named(Kernel):
 
     def __post_init__(self) -> None:
         # Built at once, so that a wrong name is refused where it was written.
-        self._network  # noqa: B018
+        self.network  # noqa: B018
 
     def __call__(self, x1: Rows, x2: Rows) -> Block:
-        return self._network(x1, x2)
+        return self.network(x1, x2)
 
     def diagonal(self, x: Rows) -> Float[Array, " rows"]:
-        return self._network.diagonal(x)
+        return self.network.diagonal(x)
 
     def bytes_per_pair(self, row_shape: tuple[int, ...], itemsize: int) -> int:
-        return self._network.bytes_per_pair(row_shape, itemsize)
+        return self.network.bytes_per_pair(row_shape, itemsize)
 
     @functools.cached_property
-    def _network(self) -> Network:
+    def network(self) -> Network:
+        """The stack of layers."""
         return named(
             self.name, weight_variance=self.weight_variance, bias_variance=self.bias_variance
         )

@@ -22,8 +22,8 @@ from ganntk.kernels.covariance import (
     over_pairs,
     variance_of,
 )
-from ganntk.kernels.relu_pairs import relu_distance
-from ganntk.kernels.windows import Window, patches, window_distance, window_sum
+from ganntk.kernels.relu_pairs import relu_distance, smooth_relu_distance
+from ganntk.kernels.windows import Window, window_distance, window_sum
 from ganntk.registry import Registered
 from ganntk.typing import Rows
 
@@ -45,6 +45,10 @@ class Layer(Registered, abc.ABC):
     @abc.abstractmethod
     def distance(self, d: Distance, v1: Variance, v2: Variance) -> Distance:
         """Map the distances of pairs, given the variances of their rows before this layer."""
+
+    def smooth_distance(self, d: Distance, v1: Variance, v2: Variance) -> Distance:
+        """The map `distance` for forward mode, which a hand-written pull-back does not have."""
+        return self.distance(d, v1, v2)
 
     def input_variance(self, x: Rows) -> Variance:
         """Variances after this layer when it is the first: a mean over channels enters it."""
@@ -103,8 +107,8 @@ class Conv(Layer):
         return self._dense().scaled(Distance(*map(self._mean, d)))
 
     def input_variance(self, x: Rows) -> Variance:
-        a = patches(features(x), self._window())
-        return self._dense().variance(variance_of(a, 1 / a.shape[-2]))
+        v = variance_of(features(x), 1 / x.shape[-1])
+        return self._dense().variance(Variance(self._mean(v.nngp), self._mean(v.ntk)))
 
     def input_distance(self, x1: Rows, x2: Rows) -> Distance:
         total: jax.Array = window_distance(self._window(), features(x1), features(x2))
@@ -158,6 +162,9 @@ class Relu(Layer):
 
     def distance(self, d: Distance, v1: Variance, v2: Variance) -> Distance:
         return relu_distance(d, _root(v1.nngp), _root(v2.nngp), v1.ntk, v2.ntk)
+
+    def smooth_distance(self, d: Distance, v1: Variance, v2: Variance) -> Distance:
+        return smooth_relu_distance(d, _root(v1.nngp), _root(v2.nngp), v1.ntk, v2.ntk)
 
 
 def _root(v: jax.Array) -> jax.Array:

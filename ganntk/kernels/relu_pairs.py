@@ -43,6 +43,13 @@ def relu_distance(d: Distance, r1: PerRow, r2: PerRow, ntk1: PerRow, ntk2: PerRo
     return _forward(d, r1, r2, ntk1, ntk2)[0]
 
 
+def smooth_relu_distance(
+    d: Distance, r1: PerRow, r2: PerRow, ntk1: PerRow, ntk2: PerRow
+) -> Distance:
+    """The map of `relu_distance` left to automatic differentiation, for forward mode."""
+    return _forward(d, r1, r2, ntk1, ntk2)[0]
+
+
 def _forward(
     d: Distance, r1: PerRow, r2: PerRow, ntk1: PerRow, ntk2: PerRow
 ) -> tuple[Distance, _Kept]:

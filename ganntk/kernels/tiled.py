@@ -6,6 +6,7 @@ call share one shape (rows are padded by repetition, with cotangent zero), so no
 an edge, and one program serves all of them: compiling it takes longer than running it.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -13,81 +14,47 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganntk.errors import InputError
 from ganntk.kernels.base import Kernel
 from ganntk.typing import Block, Cotangent, LowRank, Rows
 
-DEFAULT_MEMORY_BYTES = 16 * 2**20
-"""Feature maps of one tile: large enough to hide a call's overhead, small enough for caches."""
+CACHE_BYTES = 16 * 2**20
+"""Feature maps of one tile on a CPU: large enough to hide a call's overhead, and near the cache."""
+
+_DEVICE_SHARE = 8  # of the free memory of an accelerator, one in so many
 
 
-def gram(k: Kernel, x1: Rows, x2: Rows | None = None, *, memory_bytes: int | None = None) -> Block:
-    """Evaluate a kernel between all pairs of rows, by tiles.
+def default_memory_bytes() -> int:
+    """Budget of one tile: what suits the caches of a CPU, a share of what an accelerator has free.
 
-    Args:
-        k: the kernel.
-        x1: first rows, shape (n1, ...).
-        x2: second rows, shape (n2, ...); None means `x1` again, each pair once.
-        memory_bytes: budget for the feature maps of one tile, in bytes.
-
-    Returns:
-        Shape (n1, n2). Without `x2` exactly symmetric, with the analytic diagonal.
+    A power of two, so that calls with nearly the same memory free share their tiles' shape.
     """
-    if x2 is None:
-        return gram_of_moving(k, x1, x1[:0], memory_bytes=memory_bytes)
-    _check_shapes(x1, x2)
+    free = jax.devices()[0].memory_stats()
+    if jax.default_backend() == "cpu" or not free or "bytes_limit" not in free:
+        return CACHE_BYTES
+    share = (free["bytes_limit"] - free.get("bytes_in_use", 0)) // _DEVICE_SHARE
+    return 2 ** max(share, CACHE_BYTES).bit_length() // 2
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames="memory_bytes")
+def gram(k: Kernel, x1: Rows, x2: Rows, *, memory_bytes: int | None = None) -> Block:
+    """`ganntk.kernels.gram` of two sets, by tiles."""
     tiling = _Tiling.of(k, x1, x2, memory_bytes)
     first, second = np.indices((tiling.tiles1, tiling.tiles2)).reshape(2, -1)
     return _fill(k, tiling, tiling.stack(x1, x2), first, second + tiling.tiles1)[:, len(x1) :]
 
 
+@functools.partial(jax.jit, static_argnums=0, static_argnames="memory_bytes")
 def gram_of_moving(k: Kernel, z: Rows, x: Rows, *, memory_bytes: int | None = None) -> Block:
-    """Evaluate a kernel between rows that move and all rows, in one pass: $k(z, [z; x])$.
-
-    Args:
-        k: the kernel.
-        z: rows that move, shape (m, ...); each pair of them is evaluated once.
-        x: rows that do not, shape (n, ...), possibly none.
-        memory_bytes: budget for the feature maps of one tile, in bytes.
-
-    Returns:
-        Shape (m, m + n), its first m columns exactly symmetric with the analytic diagonal.
-    """
-    _check_shapes(z, x)
+    """`ganntk.kernels.gram_of_moving` by tiles, right above the diagonal of its first m columns."""
     tiling = _Tiling.of(k, z, x, memory_bytes)
-    block = _fill(k, tiling, tiling.stack(z, x), *tiling.moving_pairs())
-    # A tile on the diagonal is computed whole: its lower half takes the upper half's rounding.
-    upper = jnp.triu(block[:, : len(z)], 1)
-    among = upper + upper.T + jnp.diag(k.diagonal(z))
-    return jnp.concatenate([among, block[:, len(z) :]], axis=1)
+    return _fill(k, tiling, tiling.stack(z, x), *tiling.moving_pairs())
 
 
+@functools.partial(jax.jit, static_argnums=0, static_argnames="memory_bytes")
 def pullback(
-    k: Kernel,
-    x1: Rows,
-    x2: Rows | None,
-    cotangent: Cotangent,
-    *,
-    memory_bytes: int | None = None,
+    k: Kernel, x1: Rows, x2: Rows, cotangent: Cotangent, *, memory_bytes: int | None = None
 ) -> Rows:
-    r"""Pull a cotangent of a Gram matrix back to the rows, by tiles.
-
-    $\partial/\partial x_1 \sum_{ij} C_{ij}\, k(x_{1i}, x_{2j})$, or, when `x2` is None, the total
-    derivative of $\sum_{ij} C_{ij}\, k(x_{1i}, x_{1j})$ for a symmetric $C$.
-
-    Args:
-        k: the kernel.
-        x1: rows to differentiate with respect to, shape (n1, ...).
-        x2: the other rows, held constant; None means `x1` again.
-        cotangent: C, shape (n1, n2), or its two factors.
-        memory_bytes: budget for the feature maps of one tile, in bytes.
-
-    Returns:
-        The gradient, shaped as `x1`.
-    """
-    if x2 is None:
-        return pullback_of_moving(k, x1, x1[:0], cotangent, memory_bytes=memory_bytes)
-    _check_shapes(x1, x2)
+    """`ganntk.kernels.pullback` of two sets, by tiles."""
     tiling = _Tiling.of(k, x1, x2, memory_bytes)
     rows, blocks = tiling.stack(x1, x2), _Blocks.of(cotangent, tiling, second_only=True)
     others = jnp.arange(tiling.tiles1, tiling.tiles1 + tiling.tiles2)
@@ -103,25 +70,11 @@ def pullback(
     return pulled.reshape(-1, *x1.shape[1:])[: len(x1)]
 
 
+@functools.partial(jax.jit, static_argnums=0, static_argnames="memory_bytes")
 def pullback_of_moving(
     k: Kernel, z: Rows, x: Rows, cotangent: Cotangent, *, memory_bytes: int | None = None
 ) -> Rows:
-    r"""Pull a cotangent of `gram_of_moving` back to the rows that move, in one pass.
-
-    The total derivative of $\sum_{ab} C_{ab}\,k(z_a, z_b) + \sum_{ai} C_{a,m+i}\,k(z_a, x_i)$ by z,
-    for a C whose first m columns are symmetric.
-
-    Args:
-        k: the kernel.
-        z: rows that move, shape (m, ...).
-        x: rows that do not, shape (n, ...), possibly none.
-        cotangent: C, shape (m, m + n), or its two factors.
-        memory_bytes: budget for the feature maps of one tile, in bytes.
-
-    Returns:
-        The gradient, shaped as `z`.
-    """
-    _check_shapes(z, x)
+    """`ganntk.kernels.pullback_of_moving` by tiles."""
     tiling = _Tiling.of(k, z, x, memory_bytes)
     rows, blocks = tiling.stack(z, x), _Blocks.of(cotangent, tiling, second_only=False)
     first, second = tiling.moving_pairs()
@@ -148,7 +101,7 @@ class _Tiling(NamedTuple):
 
     @classmethod
     def of(cls, k: Kernel, x1: Rows, x2: Rows, memory_bytes: int | None) -> "_Tiling":
-        budget = memory_bytes or DEFAULT_MEMORY_BYTES
+        budget = memory_bytes or default_memory_bytes()
         pair = k.bytes_per_pair(x1.shape[1:], x1.dtype.itemsize)
         most = max(1, math.isqrt(budget // pair))
         # The smallest side that needs no more tiles: little padding when sizes do not divide.
@@ -228,13 +181,3 @@ def _fill(
     return jnp.concatenate(
         [block[:, : tiling.rows1], block[:, start2 : start2 + tiling.rows2]], axis=1
     )
-
-
-def _check_shapes(x1: Rows, x2: Rows) -> None:
-    if x1.shape[1:] != x2.shape[1:] or x1.dtype != x2.dtype:
-        raise InputError(
-            f"rows of shape {x1.shape[1:]} and {x2.shape[1:]}, type {x1.dtype} and {x2.dtype}: "
-            "expected both sets to have one shape and one type"
-        )
-    if not len(x1):
-        raise InputError("no rows were given: expected at least one")

@@ -6,7 +6,17 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-from ganntk.kernels import Conv, Dense, Erf, Flatten, Layer, Network, Relu
+from ganntk.kernels import (
+    AvgPool,
+    Conv,
+    Dense,
+    Erf,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    Network,
+    Relu,
+)
 from ganntk.kernels.stax import import_stax
 
 
@@ -30,6 +40,10 @@ def _twin(stax: Any, layer: Layer) -> tuple:
             return stax.Erf()
         case Flatten():
             return stax.Flatten()
+        case AvgPool(window, strides, padding):
+            return stax.AvgPool(window, strides, padding)
+        case GlobalAvgPool():
+            return stax.GlobalAvgPool()
     raise TypeError(f"{layer} has no twin in neural_tangents.stax")
 
 

@@ -1,4 +1,4 @@
-"""Gram matrices and pull-backs by tiles, against the kernel in one piece."""
+"""Gram matrices and pull-backs, by compiled code and by tiles, against the kernel in one piece."""
 
 import functools
 
@@ -21,13 +21,22 @@ from ganntk.kernels import (
     pullback_of_moving,
 )
 from ganntk.typing import LowRank
+from tests.reference.engines import InTiles
 
 pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
 
-DENSE = Network((Flatten(), Dense(), Relu(), Dense()))
-CONVOLUTION = Network((Conv((2, 2), (1, 2), "SAME"), Relu(), Flatten(), Dense()))
-SHAPES = {DENSE: (3,), CONVOLUTION: (3, 4, 1)}
-KERNELS = pytest.mark.parametrize("k", [DENSE, CONVOLUTION], ids=["dense", "convolution"])
+COMPILED_DENSE = Network((Flatten(), Dense(), Relu(), Dense()))
+COMPILED_CONVOLUTION = Network((Conv((2, 2), (1, 2), "SAME"), Relu(), Flatten(), Dense()))
+DENSE, CONVOLUTION = InTiles(COMPILED_DENSE), InTiles(COMPILED_CONVOLUTION)
+SHAPES = {
+    DENSE: (3,),
+    CONVOLUTION: (3, 4, 1),
+    COMPILED_DENSE: (3,),
+    COMPILED_CONVOLUTION: (3, 4, 1),
+}
+KERNELS = pytest.mark.parametrize(
+    "k", SHAPES, ids=["dense", "convolution", "compiled-dense", "compiled-convolution"]
+)
 
 
 def rows(k: Kernel, count: int, *, seed: int = 0) -> jax.Array:
@@ -188,3 +197,36 @@ def test_rows_that_do_not_fit_one_another_are_refused(x1, x2, sentence):
         gram(DENSE, x1, x2)
     with pytest.raises(InputError, match=sentence):
         pullback(DENSE, x1, x2, jnp.ones((len(x1), len(x2))))
+
+
+@KERNELS
+def test_a_gram_matrix_is_differentiated_through_the_pullback(k):
+    x1, x2, C = rows(k, 7), rows(k, 5, seed=1), matrix(7, 5)
+    _, pull = jax.vjp(lambda a, b: gram(k, a, b, memory_bytes=budget(k, 3)), x1, x2)
+    _, *wanted = in_one_piece(k, x1, x2, C)
+    for found, expected in zip(pull(C), wanted, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+
+
+@KERNELS
+def test_a_symmetric_gram_matrix_is_differentiated_for_any_cotangent(k):
+    x, C = rows(k, 5), matrix(5, 5)
+    _, pull = jax.vjp(lambda a: gram(k, a, memory_bytes=budget(k, 3)), x)
+    _, d1, d2 = in_one_piece(k, x, x, C)
+    np.testing.assert_allclose(pull(C)[0], d1 + d2, rtol=1e-12, atol=1e-13)
+
+
+def test_tiles_of_an_edge_share_the_program_of_the_others():
+    traced = []
+
+    class Counting(InTiles):
+        """Notes each time that it is traced."""
+
+        def __call__(self, x1, x2):
+            traced.append(x1.shape)
+            return super().__call__(x1, x2)
+
+    k = Counting(COMPILED_DENSE)
+    x1, x2 = rows(DENSE, 7), rows(DENSE, 5, seed=1)
+    gram(k, x1, x2, memory_bytes=budget(DENSE, 3))
+    assert len(set(traced)) == 1
