@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from ganntk import synthesis
 from ganntk.data import check_rows
+from ganntk.discriminator import Solver
 from ganntk.errors import InputError
 from ganntk.generators import Points
 from ganntk.kernels import Kernel, named
@@ -49,6 +50,7 @@ def synthesize(
     steps: int = 500,
     seed: int = 0,
     precision: Literal["float32", "float64"] = "float32",
+    solver: Solver = "auto",
     on_report: Callable[[int, StepReport], None] | None = None,
 ) -> SynthesisResult:
     r"""Synthesise new rows from real ones by gradient descent through a neural tangent kernel.
@@ -63,6 +65,8 @@ def synthesize(
         steps: how many, at least one.
         seed: fixes everything that is random.
         precision: of the kernel; the discriminator's matrix function is always in float64.
+        solver: of the matrix function: `eigh`, exact; `lanczos`, by a few products with vectors,
+            for many rows; `auto`, by their number.
         on_report: called with the number of steps taken and the reports of the last block.
 
     Returns:
@@ -85,6 +89,7 @@ def synthesize(
         objective=_objective(objective),
         optimizer=(optimizer or Optimizer()).build(),
         points=Points(count=points),
+        solver=solver,
     )
     with synthesis.numerics():
         real = synthesis.prepare(problem, jnp.asarray(rows), precision=precision)

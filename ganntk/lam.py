@@ -27,7 +27,12 @@ class Lam(Registered, abc.ABC):
 
     @abc.abstractmethod
     def choose(self, spectrum: Spectrum, y: Labels) -> float:
-        r"""The $\lambda$ to start with, from the Gram matrix of real rows and the first points."""
+        r"""The $\lambda$ to start with, for real rows and the first points.
+
+        Args:
+            spectrum: of their Gram matrix, whole or as far as the labels see it.
+            y: labels, shape (N,).
+        """
 
 
 @Lam.register("fixed")
@@ -78,7 +83,7 @@ def solve(spectrum: Spectrum, y: Labels, error: float) -> float:
     r"""Find $\lambda$ with $\frac1N|D - y|^2$ equal to `error`, by bisection on its logarithm.
 
     Args:
-        spectrum: of the Gram matrix of all rows.
+        spectrum: of the Gram matrix of all rows, whole or as far as the labels see it.
         y: labels, shape (N,).
         error: the value to meet.
 
@@ -90,10 +95,10 @@ def solve(spectrum: Spectrum, y: Labels, error: float) -> float:
     """
     kappa = np.asarray(spectrum.eigenvalues)
     # The rounding of a zero is no eigenvalue: it would separate rows that coincide, at lam 1e16.
-    null = len(kappa) * np.finfo(kappa.dtype).eps * kappa.max()
+    null = len(y) * np.finfo(kappa.dtype).eps * kappa.max()
     kappa = np.where(kappa > null, kappa, 0).astype(np.float64)
     vectors = np.asarray(spectrum.eigenvectors, np.float64)
-    weights = np.square(vectors.T @ np.asarray(y, np.float64)) / len(kappa)
+    weights = np.square(vectors.T @ np.asarray(y, np.float64)) / len(y)
 
     def error_at(exponent: float) -> float:
         return float(np.sum(np.exp(-2 * kappa * 2.0**exponent) * weights))

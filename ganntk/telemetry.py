@@ -58,6 +58,12 @@ CATALOGUE: Mapping[str, SeriesSpec] = _catalogue(
     SeriesSpec("lam", "gauge", "", (), "Training time of the discriminator."),
     SeriesSpec("eigenvalue_min", "gauge", "", (), "Smallest eigenvalue seen of the Gram matrix."),
     SeriesSpec("eigenvalue_max", "gauge", "", (), "Largest eigenvalue seen of the Gram matrix."),
+    SeriesSpec(
+        "products", "gauge", "", (), "Products with a vector that the solver took; 0 for eigh."
+    ),
+    SeriesSpec(
+        "residual", "gauge", "", (), "Relative error of exp(-lam K) by the solver's own estimate."
+    ),
     SeriesSpec("steps_per_second", "gauge", "1/s", (), "Optimiser steps a second of late."),
     SeriesSpec("images_per_second", "gauge", "1/s", (), "Generated rows updated a second of late."),
     SeriesSpec("phase_seconds", "counter", "s", ("phase",), "Wall time spent in a named phase."),

@@ -144,6 +144,7 @@ def test_rows_that_cannot_be_used_are_refused_in_one_sentence(rows, part):
         ({"lam": -1.0}, "at least 0"),
         ({"lam": float("nan")}, "at least 0"),
         ({"steps": 0}, "at least 1"),
+        ({"solver": "lancos"}, "did you mean lanczos"),
         ({"points": 0}, "at least 1"),
         ({"optimizer": Optimizer("adamm")}, "did you mean adam"),
         ({"optimizer": Optimizer("adam", arguments={"b3": 1.0})}, "its arguments are"),

@@ -38,9 +38,15 @@ def problem(
     optimizer: optax.GradientTransformation | None = None,
     points: Points | None = None,
     diagonal: float = 0.0,
+    solver: discriminator.Solver = "auto",
 ) -> Problem:
     return Problem(
-        kernel, objective, optimizer or optax.sgd(0.01), points or Points(), diagonal=diagonal
+        kernel,
+        objective,
+        optimizer or optax.sgd(0.01),
+        points or Points(),
+        diagonal=diagonal,
+        solver=solver,
     )
 
 
@@ -245,6 +251,81 @@ def test_a_non_finite_objective_stops_the_run_with_what_is_needed_to_see_why():
         NonFiniteObjectiveError, match=r"step 1: loss .* at lam 5\.12 .*eigenvalues"
     ):
         synthesis.advance(given, real, near, steps=3)
+
+
+@pytest.mark.usefixtures("float64", "quick_compile")
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_lanczos_takes_the_path_of_eigh(objective):
+    ends = []
+    for solver in ("eigh", "lanczos"):
+        given = problem(
+            DENSE,
+            objective=OBJECTIVES[objective],
+            points=Points(count=17),
+            optimizer=optax.adam(0.02),
+            diagonal=1e-3,
+            solver=solver,
+        )
+        real = synthesis.prepare(given, rows(DENSE, 23), precision="float64")
+        start = synthesis.init(given, real, Searched(1e-2), seed=0)
+        ends.append(synthesis.advance(given, real, start, steps=20))
+    (exact, exact_report), (state, report) = ends
+    np.testing.assert_allclose(state.lam, exact.lam, rtol=1e-8)
+    np.testing.assert_allclose(state.points, exact.points, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(report.loss, exact_report.loss, rtol=1e-8)
+    np.testing.assert_allclose(report.eigenvalue_max, exact_report.eigenvalue_max, rtol=1e-8)
+    assert np.all(report.products > 0)
+    assert np.all(report.residual <= 1e-10)
+    assert not np.any(exact_report.products)
+    assert not np.any(exact_report.residual)
+
+
+@pytest.mark.usefixtures("float64", "quick_compile")
+def test_lanczos_pulls_its_factors_back_as_eigh_its_matrix():
+    x, z = rows(DENSE, 7), rows(DENSE, 4, seed=1)
+    pulled = [
+        loss_and_gradient(problem(DENSE, diagonal=1e-2, solver=solver), x, z, 5.12)[1]
+        for solver in ("eigh", "lanczos")
+    ]
+    np.testing.assert_allclose(pulled[1], pulled[0], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.usefixtures("float64", "quick_compile")
+def test_lanczos_keeps_float32_kernels_in_their_memory():
+    given = problem(solver="lanczos")
+    for precision in ("float32", "float64"):
+        real = synthesis.prepare(given, rows(DENSE, 4), precision=precision)
+        assert real.gram.dtype == precision
+        state = synthesis.init(given, real, Fixed(1.0), seed=0)
+        found = synthesis.evaluate(given, real, state.points, state.lam)
+        assert found.predictions.dtype == found.cotangent.left.dtype == jnp.float64
+
+
+def test_many_rows_are_solved_by_lanczos_unless_said_otherwise():
+    real = rows(DENSE, 600).astype(jnp.float32)
+    half = problem(points=Points(count=424)), problem(points=Points(count=425))
+    with jax.enable_x64(True):
+        few, many = (synthesis.prepare(given, real) for given in half)
+    assert few.gram.dtype == jnp.float64
+    assert many.gram.dtype == jnp.float32
+
+
+@pytest.mark.usefixtures("float64", "quick_compile")
+def test_a_solver_that_ends_too_early_is_said_with_what_to_do(caplog, monkeypatch):
+    given = problem(solver="lanczos")
+    real = synthesis.prepare(given, rows(DENSE, 24), precision="float64")
+    start = synthesis.init(given, real, Fixed(300.0), seed=0)
+    synthesis.advance(given, real, start, steps=2)
+    assert not caplog.records
+    short = functools.partial(discriminator.by_lanczos, most_products=8)
+    monkeypatch.setattr(discriminator, "by_lanczos", short)
+    jax.clear_caches()
+    synthesis.advance(given, real, start, steps=3)
+    jax.clear_caches()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "lanczos ended after 8 products with a residual of" in record.getMessage()
+    assert "take a smaller lam, or solver eigh" in record.getMessage()
 
 
 @pytest.mark.parametrize("steps", [0, -1, 6])

@@ -50,6 +50,7 @@ class Worker:
             points=config.points,
             diagonal=config.diagonal,
             memory_bytes=config.memory_bytes,
+            solver=config.solver,
         )
         self._real: Real | None = None
         self._state: SynthesisState | None = None

@@ -3,6 +3,7 @@
 import abc
 from typing import ClassVar, NamedTuple
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ganntk.registry import Registered
@@ -14,6 +15,18 @@ class LossAndSlope(NamedTuple):
 
     loss: Scalar
     slope: Float[Array, "rows targets"]
+
+
+class Starts(NamedTuple):
+    """Columns whose images under functions of K are wanted.
+
+    Attributes:
+        columns: their span holds the labels and the targets.
+        hold_slope: whether it holds dL/dF as well, up to a function of K applied to itself.
+    """
+
+    columns: Float[Array, "rows starts"]
+    hold_slope: bool
 
 
 class Objective(Registered, abc.ABC):
@@ -35,3 +48,12 @@ class Objective(Registered, abc.ABC):
     @abc.abstractmethod
     def loss_and_slope(self, predictions: Float[Array, "rows targets"]) -> LossAndSlope:
         """The objective L and dL/dF at predictions F of the targets' shape."""
+
+    def starts(self, y: Labels) -> Starts:
+        """Where a solver by products begins, before any prediction is known.
+
+        The slope of a general objective is known once F is, and then a second run starts from it.
+        An objective whose slope is a combination of F and columns that are known beforehand says
+        so here, and one run serves both.
+        """
+        return Starts(jnp.column_stack([y, self.targets(y)]), hold_slope=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ganntk.objectives.base import LossAndSlope, Objective
+from ganntk.objectives.base import LossAndSlope, Objective, Starts
 from ganntk.typing import Labels
 
 
@@ -23,3 +23,7 @@ class SquaredError(Objective):
     def loss_and_slope(self, predictions: Float[Array, "rows 1"]) -> LossAndSlope:
         residual = predictions - 1
         return LossAndSlope(jnp.sum(jnp.square(residual)) / 2, residual)
+
+    def starts(self, y: Labels) -> Starts:
+        # D - 1 = -(1 - y) - exp(-lam K) y
+        return Starts(jnp.column_stack([y, 1 - y]), hold_slope=True)

@@ -50,6 +50,23 @@ def test_points_that_pass_for_real_are_worth_a_smaller_loss(objective):
 
 
 @EVERY_OBJECTIVE
+def test_a_solver_starts_from_columns_that_hold_what_they_promise(objective):
+    y = discriminator.labels(4, 3)
+    targets, starts = objective.targets(y), objective.starts(y)
+    F = np.random.default_rng(0).normal(size=targets.shape)
+    held = [y[:, None], targets]
+    if starts.hold_slope:
+        # The slope is linear in F: what F does not explain is in the columns.
+        slopes = [objective.loss_and_slope(jnp.asarray(each)).slope for each in (F, 0 * F)]
+        held.append(slopes[1])
+        factor = np.linalg.lstsq(F, slopes[0] - slopes[1])[0]
+        np.testing.assert_allclose(F @ factor, slopes[0] - slopes[1], atol=1e-13)
+    for columns in held:
+        found = starts.columns @ np.linalg.lstsq(starts.columns, columns)[0]
+        np.testing.assert_allclose(found, columns, atol=1e-13)
+
+
+@EVERY_OBJECTIVE
 def test_targets_are_columns_of_the_labels_precision(objective):
     for dtype in (jnp.float32, jnp.float64):
         targets = objective.targets(discriminator.labels(2, 5, dtype))

@@ -11,6 +11,7 @@ from ganntk.discriminator import divided_differences, predict, spectrum
 from ganntk.errors import InputError
 from ganntk.objectives import Objective
 from tests.reference import exponentials
+from tests.reference.grams import gram_of, some_rows, twice
 
 loss_and_cotangent = jax.jit(
     discriminator.loss_and_cotangent, static_argnames=("objective", "solver")
@@ -19,20 +20,6 @@ loss_and_cotangent = jax.jit(
 LAMS = (0.3, 3.0, 30.0, 300.0, 3000.0)
 EPSILON = np.finfo(np.float64).eps
 OBJECTIVES = ("squared_error", "cross_entropy")
-
-
-def gram_of(rows: np.ndarray) -> jax.Array:
-    """A Gram matrix with the decaying spectrum of a smooth kernel."""
-    gaps = rows[:, None] - rows[None, :]
-    return jnp.asarray(np.exp(-2 * np.sum(gaps**2, axis=2)))
-
-
-def some_rows(count: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(size=(count, 3))
-
-
-def twice(rows: np.ndarray) -> np.ndarray:
-    return np.concatenate([rows, rows])
 
 
 # name: Gram matrix of ten rows, how many of them are real, relative regulariser
@@ -175,12 +162,6 @@ def test_float32_agrees_with_float64_where_points_lie_on_real_rows():
         scale = float(np.max(np.abs(double.cotangent)))
         # Eigenvalues are known to 6e-8 |K| = 6e-7, and lam multiplies what that does to G.
         np.testing.assert_allclose(single.cotangent, double.cotangent, atol=1e-5 * scale)
-
-
-def test_a_solver_that_does_not_exist_is_refused_with_the_one_that_does():
-    K, y = jnp.eye(2), discriminator.labels(1, 1)
-    with pytest.raises(InputError, match="unknown solver 'eig': did you mean eigh"):
-        loss_and_cotangent(K, y, 1.0, solver="eig")  # type: ignore[arg-type]
 
 
 def test_an_objective_that_does_not_exist_is_refused_with_the_nearest_names():
