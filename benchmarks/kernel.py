@@ -92,7 +92,10 @@ def _plot(results: list[dict], path: str) -> None:
             ]
             panel.loglog(*zip(*drawn, strict=True), f"{mark}-", label=method)
         panel.set(title=kernel, xlabel="real rows n (as many generated)")
-        panel.grid(alpha=0.3, which="both")
+        sizes = sorted({each["n"] for each in results})
+        panel.set_xticks(sizes, [str(n) for n in sizes])
+        panel.minorticks_off()
+        panel.grid(alpha=0.3)
     figure.axes[0].set_ylabel("seconds, kernel and gradient")
     figure.axes[0].legend(frameon=False)
     figure.tight_layout()

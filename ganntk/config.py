@@ -17,6 +17,7 @@ import yaml
 from draccus.utils import ParsingError
 
 from ganntk import storage
+from ganntk.coupling import Coupling, Exact, Independent
 from ganntk.data import Source
 from ganntk.data.digits import Digits
 from ganntk.discriminator import Solver
@@ -39,13 +40,33 @@ class Cluster:
         address: ``none`` for this process without Ray; ``local`` for a Ray that is started for this
             run on this machine's loopback interface and ended with it; ``auto`` for the cluster
             that this process is in, as under ``ray job submit``; otherwise a cluster's address.
-        cpus_per_worker: CPU cores that the worker asks Ray for.
-        gpus_per_worker: GPUs that the worker asks Ray for; None asks for one where there are any.
+        workers: how many; each owns a device and a share of the generated rows.
+        cpus_per_worker: CPU cores that a worker asks Ray for.
+        gpus_per_worker: GPUs that a worker asks Ray for; None asks for one where there are any.
+        start_seconds: how long to wait for the workers' resources, as when nodes are starting.
+        timeout_seconds: a worker that has not answered for so long is taken as lost.
+        snapshot_every: steps between two copies of the state that a lost worker is restored from.
+        failures: how many in a row are put up with before the run ends.
     """
 
     address: str = "none"
+    workers: int = 1
     cpus_per_worker: float = 1.0
     gpus_per_worker: float | None = None
+    start_seconds: float = 600.0
+    timeout_seconds: float = 900.0
+    snapshot_every: int = 50
+    failures: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "snapshot_every"):
+            if (value := getattr(self, name)) < 1:
+                raise InputError(f"cluster.{name} is {value}: expected at least 1")
+        for name in ("start_seconds", "timeout_seconds"):
+            if not (value := getattr(self, name)) > 0:
+                raise InputError(f"cluster.{name} is {value}: expected a positive number")
+        if self.failures < 0:
+            raise InputError(f"cluster.failures is {self.failures}: expected at least 0")
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,7 @@ class RunConfig:
         lam: the rule for the discriminator's training time.
         optimizer: how the gradient moves the generated rows.
         points: how many rows to generate, their start and range.
+        coupling: which of the generated rows share a Gram matrix.
         steps: optimiser steps of the run, at least 1.
         report_every: steps between two records of the metrics, and of one call to the device.
         sample_every: steps between two pictures of the generated rows.
@@ -79,6 +101,7 @@ class RunConfig:
     lam: Lam = field(default_factory=Searched)
     optimizer: Optimizer = field(default_factory=Optimizer)
     points: Points = field(default_factory=Points)
+    coupling: Coupling = field(default_factory=Exact)
     steps: int = 500
     report_every: int = 10
     sample_every: int = 50
@@ -93,6 +116,11 @@ class RunConfig:
         for name in ("steps", "report_every", "sample_every"):
             if (value := getattr(self, name)) < 1:
                 raise InputError(f"{name} is {value}: expected at least 1")
+        if isinstance(self.coupling, Independent) and self.coupling.sets < self.cluster.workers:
+            raise InputError(
+                f"coupling.sets is {self.coupling.sets} for {self.cluster.workers} workers: "
+                "expected at least one set for every worker"
+            )
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}: expected 0 or a positive whole number")
         if self.diagonal < 0:

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -19,13 +18,12 @@ from jaxtyping import Array, Float, Int
 from threadpoolctl import threadpool_limits
 
 from ganntk import discriminator
-from ganntk.discriminator import LossAndCotangent, Operator, Solver, Spectrum
+from ganntk.discriminator import LossAndCotangent
 from ganntk.errors import InputError, NonFiniteObjectiveError
-from ganntk.generators import Points
-from ganntk.kernels import Kernel, gram, gram_of_moving, pullback_of_moving
+from ganntk.kernels import gram, gram_of_moving, pullback_of_moving
 from ganntk.lam import Lam
-from ganntk.objectives import Objective
-from ganntk.typing import Block, Cotangent, Count, Gram, Labels, LowRank, Rows, Scalar
+from ganntk.stacked import Problem, Real, moving_rows, solve, solver_dtype, spectrum_of, with_gram
+from ganntk.typing import Block, Cotangent, Count, LowRank, Rows, Scalar
 
 _log = logging.getLogger(__name__)
 
@@ -37,36 +35,7 @@ _gram_of_moving = jax.jit(gram_of_moving, static_argnums=0, static_argnames="mem
 
 # Purposes of random numbers: each is folded into the run's key, so that none shares a stream.
 _START = 0
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Everything about a synthesis that does not change while it runs.
-
-    Args:
-        kernel: architecture of the infinitely wide discriminator.
-        objective: what the generated rows ask of its predictions.
-        optimizer: optax's pair of functions.
-        points: the generated rows' start and range.
-        diagonal: relative regulariser of the Gram matrix's diagonal.
-        memory_bytes: budget for the feature maps of one tile; None for the kernels' default.
-        solver: of the discriminator's matrix function; `auto` chooses by the number of rows.
-    """
-
-    kernel: Kernel
-    objective: Objective
-    optimizer: optax.GradientTransformation
-    points: Points
-    diagonal: float = 0.0
-    memory_bytes: int | None = None
-    solver: Solver = "auto"
-
-
-class Real(NamedTuple):
-    """The real rows and what is computed from them once."""
-
-    rows: Rows
-    gram: Gram
+_MEMBER = 1
 
 
 class SynthesisState(NamedTuple):
@@ -112,34 +81,41 @@ def prepare(
     """
     x = jnp.asarray(rows, precision)
     K = _gram(problem.kernel, x, memory_bytes=problem.memory_bytes)
-    chosen = discriminator.solver_for(problem.solver, len(x) + (problem.points.count or len(x)))
-    return Real(x, K.astype(_solver_dtype()) if chosen == "eigh" else K)
+    return with_gram(problem, x, K)
 
 
-def init(problem: Problem, real: Real, lam: Lam, *, seed: int) -> SynthesisState:
-    r"""Draw the first points and choose $\lambda$ for them."""
+def first_points(problem: Problem, x: Rows, *, seed: int, member: int = 0) -> Rows:
+    """Draw the first points: row i depends on the seed, the member and on i alone.
+
+    Args:
+        problem: what does not change.
+        x: real rows, for their shape, type and number.
+        seed: of the run.
+        member: which of several independent sets.
+    """
     key = jax.random.fold_in(jax.random.key(seed), _START)
-    count = problem.points.count or len(real.rows)
-    points = problem.points.init(key, count, real.rows.shape[1:], real.rows.dtype)
-    y = discriminator.labels(len(real.rows), count, _solver_dtype())
-    chosen = lam.choose(_spectrum(problem, real, points, y), y)
+    if member:
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _MEMBER), member)
+    count = problem.points.count or len(x)
+    return problem.points.init(key, count, x.shape[1:], x.dtype)
+
+
+def init(problem: Problem, real: Real, lam: Lam, *, seed: int, member: int = 0) -> SynthesisState:
+    r"""Draw the first points and choose $\lambda$ for them; see `first_points`."""
+    points = first_points(problem, real.rows, seed=seed, member=member)
+    y = discriminator.labels(len(real.rows), len(points), solver_dtype())
+    chosen = lam.choose(spectrum_of(problem, real, _block(problem, real, points), y), y)
     return SynthesisState(
         step=jnp.zeros((), jnp.int32),
         points=points,
         optimizer=problem.optimizer.init(points),
-        lam=jnp.asarray(chosen, _solver_dtype()),
+        lam=jnp.asarray(chosen, solver_dtype()),
     )
 
 
 def evaluate(problem: Problem, real: Real, points: Rows, lam: Scalar) -> LossAndCotangent:
     """The objective, the predictions on all rows and dL/dK, at given points."""
-    y = discriminator.labels(len(real.rows), len(points), _solver_dtype())
-    block = _block(problem, real, points)
-    objective, diagonal = problem.objective, problem.diagonal
-    if discriminator.solver_for(problem.solver, len(y)) == "lanczos":
-        return _by_lanczos(objective, diagonal, real.gram, block, y, lam)
-    K = _whole(real.gram, block)
-    return discriminator.loss_and_cotangent(K, y, lam, objective=objective, diagonal=diagonal)
+    return solve(problem, real, _block(problem, real, points), lam)
 
 
 def gradient(problem: Problem, real: Real, points: Rows, cotangent: Cotangent) -> Rows:
@@ -148,7 +124,14 @@ def gradient(problem: Problem, real: Real, points: Rows, cotangent: Cotangent) -
     $dL/dz_a = 2\sum_i G_{ai}\,\partial k(z_a, x_i) + \partial_{z_a} \sum_{bc} G_{bc}\,k(z_b, z_c)$;
     the block of real rows is constant. Two factors of G are not multiplied out.
     """
-    moving = _moving(jax.tree.map(lambda a: jnp.asarray(a, points.dtype), cotangent), real)
+    n = len(real.rows)
+    moving = moving_rows(jax.tree.map(lambda a: jnp.asarray(a, points.dtype), cotangent), n)
+    # The block of generated and real rows stands twice in K.
+    twice = jnp.where(jnp.arange(len(points) + n) < len(points), 1, 2).astype(points.dtype)
+    if isinstance(moving, LowRank):
+        moving = moving._replace(right=twice[:, None] * moving.right)
+    else:
+        moving = twice * moving
     slope = pullback_of_moving(
         problem.kernel, points, real.rows, moving, memory_bytes=problem.memory_bytes
     )
@@ -159,15 +142,6 @@ def gradient(problem: Problem, real: Real, points: Rows, cotangent: Cotangent) -
     return slope
 
 
-def _moving(G: Cotangent, real: Real) -> Cotangent:
-    """The rows of G that belong to points, against points and real rows."""
-    n = len(real.rows)
-    # The block of generated and real rows stands twice in K.
-    if isinstance(G, LowRank):
-        return LowRank(G.left[n:], jnp.concatenate([G.right[n:], 2 * G.right[:n]]))
-    return jnp.concatenate([G[n:, n:], 2 * G[n:, :n]], axis=1)
-
-
 def step(problem: Problem, real: Real, state: SynthesisState) -> tuple[SynthesisState, StepReport]:
     """Move the generated rows once."""
     found = evaluate(problem, real, state.points, state.lam)
@@ -175,18 +149,24 @@ def step(problem: Problem, real: Real, state: SynthesisState) -> tuple[Synthesis
     updates, optimizer = problem.optimizer.update(slope, state.optimizer, state.points)
     moved: Any = optax.apply_updates(state.points, updates)
     points = problem.points.project(moved)
-    n = len(real.rows)
-    report = StepReport(
+    report = report_of(found, len(real.rows), jnp.linalg.norm(slope))
+    return SynthesisState(state.step + 1, points, optimizer, state.lam), report
+
+
+def report_of(
+    found: LossAndCotangent, real: int, gradient_norm: Scalar | float = jnp.nan
+) -> StepReport:
+    """What a step reports of its solution; `real` is the number of real rows."""
+    return StepReport(
         loss=found.loss,
-        d_real=jnp.mean(found.predictions[:n]),
-        d_points=jnp.mean(found.predictions[n:]),
-        gradient_norm=jnp.linalg.norm(slope).astype(found.loss.dtype),
+        d_real=jnp.mean(found.predictions[:real]),
+        d_points=jnp.mean(found.predictions[real:]),
+        gradient_norm=jnp.asarray(gradient_norm, found.loss.dtype),
         eigenvalue_min=found.eigenvalues[0],
         eigenvalue_max=found.eigenvalues[-1],
         products=found.products,
         residual=found.residual,
     )
-    return SynthesisState(state.step + 1, points, optimizer, state.lam), report
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
@@ -229,12 +209,17 @@ def advance(
     first = int(state.step)
     state, padded = _advance(problem, real, state, jnp.asarray(steps), longest)
     report = jax.tree.map(lambda leaf: leaf[:steps], padded)
-    _check_finite(first, report, float(state.lam))
-    _check_solved(first, report, float(state.lam), real.gram.dtype)
+    check_finite(first, report, float(state.lam))
+    check_solved(first, report, float(state.lam), real.gram.dtype)
     return state, report
 
 
-def _check_finite(first: int, report: StepReport, lam: float) -> None:
+def check_finite(first: int, report: StepReport, lam: float) -> None:
+    """Refuse a report of steps, the first of which is `first`, that left the finite numbers.
+
+    Raises:
+        NonFiniteObjectiveError: the objective or the gradient is not finite, and at which step.
+    """
     finite = jnp.isfinite(report.loss) & jnp.isfinite(report.gradient_norm)
     if bool(jnp.all(finite)):
         return
@@ -247,7 +232,7 @@ def _check_finite(first: int, report: StepReport, lam: float) -> None:
     )
 
 
-def _check_solved(first: int, report: StepReport, lam: float, dtype: jnp.dtype) -> None:
+def check_solved(first: int, report: StepReport, lam: float, dtype: jnp.dtype) -> None:
     """Say when Lanczos ended before it converged: the run goes on, and is not what was asked."""
     worst = int(jnp.argmax(report.residual))
     residual = float(report.residual[worst])
@@ -265,54 +250,7 @@ def _check_solved(first: int, report: StepReport, lam: float, dtype: jnp.dtype) 
         )
 
 
-def _spectrum(problem: Problem, real: Real, points: Rows, y: Labels) -> Spectrum:
-    block = _block(problem, real, points)
-    if discriminator.solver_for(problem.solver, len(y)) == "lanczos":
-        return _partial_spectrum(problem.diagonal, real.gram, block, y)
-    return discriminator.spectrum(_whole(real.gram, block), diagonal=problem.diagonal)
-
-
-# Compiled for the calls outside a step; inside one they are part of it.
-@functools.partial(jax.jit, static_argnums=0)
-def _partial_spectrum(diagonal: float, among: Gram, block: Block, y: Labels) -> Spectrum:
-    return discriminator.partial_spectrum(_operator(among, block), y, diagonal=diagonal)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _by_lanczos(
-    objective: Objective, diagonal: float, among: Gram, block: Block, y: Labels, lam: Scalar
-) -> LossAndCotangent:
-    return discriminator.by_lanczos(
-        _operator(among, block), y, lam, objective=objective, diagonal=diagonal
-    )
-
-
 def _block(problem: Problem, real: Real, points: Rows) -> Block:
     """The kernel of points with points and real rows, in the precision of the Gram matrix."""
     block = _gram_of_moving(problem.kernel, points, real.rows, memory_bytes=problem.memory_bytes)
     return block.astype(real.gram.dtype)
-
-
-def _whole(among: Gram, block: Block) -> Gram:
-    """The Gram matrix of real rows stacked on points."""
-    m = len(block)
-    cross = block[:, m:]
-    return jnp.block([[among, cross.T], [cross, block[:, :m]]])
-
-
-def _operator(among: Gram, block: Block) -> Operator:
-    """The same matrix by its products, without a second copy of its parts."""
-    n, m = len(among), len(block)
-
-    def product(v: Float[Array, "rows width"]) -> Float[Array, "rows width"]:
-        x, z = v[:n], v[n:]
-        real = discriminator.times(among, x) + discriminator.times(block, z, contract=0)[m:]
-        return jnp.concatenate([real, discriminator.times(block, jnp.concatenate([z, x]))])
-
-    trace = jnp.trace(among) + jnp.trace(block[:, :m])
-    return Operator(product, among.dtype, trace)
-
-
-def _solver_dtype() -> jnp.dtype:
-    """float64 where the caller's context allows it: the matrix function is cheap beside kernels."""
-    return jnp.asarray(0.0).dtype

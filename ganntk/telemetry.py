@@ -66,6 +66,7 @@ CATALOGUE: Mapping[str, SeriesSpec] = _catalogue(
     ),
     SeriesSpec("steps_per_second", "gauge", "1/s", (), "Optimiser steps a second of late."),
     SeriesSpec("images_per_second", "gauge", "1/s", (), "Generated rows updated a second of late."),
+    SeriesSpec("worker_restarts", "counter", "", (), "Workers that were lost and replaced."),
     SeriesSpec("phase_seconds", "counter", "s", ("phase",), "Wall time spent in a named phase."),
 )
 """Every series a run may record, by name."""

@@ -14,7 +14,10 @@ from typing import Any, Protocol
 from ganntk import __version__, report, storage
 from ganntk import config as configuration
 from ganntk.config import RunConfig
-from ganntk.distributed.group import WorkerGroup, open_group
+from ganntk.coupling import Independent
+from ganntk.distributed.group import open_group
+from ganntk.distributed.guarded import Guarded
+from ganntk.distributed.strategy import strategy_for
 from ganntk.distributed.worker import Finished, Prepared
 from ganntk.run_folder import METRICS, RunFolder
 from ganntk.synthesis import StepReport
@@ -64,18 +67,20 @@ def run(config: RunConfig, progress: Progress) -> RunResult:
     RunFolder.check_free(config.run_uri)
     recorder = Recorder([])
     progress.phase(f"starting workers on Ray ({config.cluster.address})")
+    chosen = strategy_for(config)
     with recorder.phase("start"), ExitStack() as stack:
-        group = stack.enter_context(open_group(config))
+        group = stack.enter_context(open_group(chosen.worker, config))
         ending = stack.pop_all()
     with ending:
         progress.phase("loading data and compiling")
+        workers = Guarded(config, group, chosen(group, config))
         with recorder.phase("prepare"):
-            (prepared,) = group.call("prepare")
+            prepared = workers.prepare()
         # Only now: a run whose data cannot be read leaves no folder behind.
         folder = RunFolder.create(config.run_uri, configuration.dump(config))
         log = ending.enter_context(storage.AppendLog(folder.path(METRICS)))
         recorder.add(JsonlSink(log))
-        started = Started(config, group, folder, recorder, prepared, progress)
+        started = Started(config, workers, folder, recorder, prepared, progress)
         finished = _steps(started)
         recorder.record_phases(config.steps)
     progress.phase("writing the report")
@@ -87,11 +92,18 @@ class Started:
     """A run with its workers prepared and its folder open."""
 
     config: RunConfig
-    group: WorkerGroup
+    workers: Guarded
     folder: RunFolder
     recorder: Recorder
     prepared: Prepared
     progress: Progress
+
+    @property
+    def points(self) -> int:
+        """Generated rows of all sets."""
+        coupling = self.config.coupling
+        sets = coupling.sets if isinstance(coupling, Independent) else 1
+        return sets * (self.config.points.count or len(self.prepared.real))
 
 
 def _steps(run: Started) -> Finished:
@@ -102,14 +114,13 @@ def _steps(run: Started) -> Finished:
     while step < config.steps:
         began = run.recorder.elapsed_seconds()
         with run.recorder.phase("steps" if step else "first steps, with compilation"):
-            (report,) = run.group.call("advance", _block(config, step))
+            report = run.workers.advance(_block(config, step))
         step += len(report.loss)
         _record(run, step, report, run.recorder.elapsed_seconds() - began)
         if step % config.sample_every == 0 or step == config.steps:
             _picture(run, step)
     with run.recorder.phase("finish"):
-        (finished,) = run.group.call("finish")
-    return finished
+        return run.workers.finish()
 
 
 def _block(config: RunConfig, step: int) -> int:
@@ -121,13 +132,14 @@ def _block(config: RunConfig, step: int) -> int:
 def _record(run: Started, step: int, report: StepReport, seconds: float) -> None:
     rows = len(run.prepared.real)
     steps_per_second = len(report.loss) / seconds
-    images_per_second = steps_per_second * (run.config.points.count or rows)
+    images_per_second = steps_per_second * run.points
     values = {name: float(series[-1]) for name, series in report._asdict().items()}
     values |= {
         "loss_per_real": values["loss"] / rows,
         "lam": run.prepared.lam,
         "steps_per_second": steps_per_second,
         "images_per_second": images_per_second,
+        "worker_restarts": run.workers.restarts,
     }
     run.recorder.record(step, values)
     run.progress.step(step, run.config.steps, values["loss_per_real"], images_per_second)
@@ -135,7 +147,7 @@ def _record(run: Started, step: int, report: StepReport, seconds: float) -> None
 
 def _picture(run: Started, step: int) -> None:
     with run.recorder.phase("pictures"):
-        (points,) = run.group.call("points")
+        points = run.workers.points()
         run.folder.write_samples(step, points, reference=run.prepared.real)
         run.recorder.flush()
 

@@ -1,27 +1,54 @@
 """The group of a run's workers: a few methods, with a twin in this process. Layer 6."""
 
 import abc
+from collections.abc import Sequence
 from typing import Any
 
 from ganntk.config import RunConfig
 from ganntk.distributed.ray_session import stay_on_loopback
-from ganntk.distributed.worker import Worker
+
+Handle = Any
+"""A value that a worker gives, or the promise of it; passed to other calls as it is."""
 
 
 class WorkerGroup(abc.ABC):
-    """Workers that are called together; a context that ends what it started."""
+    """Workers that are called together; a context that ends what it started.
+
+    A call gives a handle at once. The calls of one worker are carried out in order; a handle among
+    the arguments of a call is waited for where the call is carried out, not here.
+    """
+
+    size: int
+    can_lose_workers: bool = True
 
     @abc.abstractmethod
-    def call(self, method: str, *arguments: Any) -> list[Any]:
-        """Call one method of every worker, and wait for the results, in order of the workers.
+    def submit(self, rank: int, method: str, *arguments: Any) -> Handle:
+        """Ask one worker for something."""
+
+    @abc.abstractmethod
+    def get(self, handles: Sequence[Handle]) -> list[Any]:
+        """Wait for values.
 
         Raises:
-            Exception: what the method raised on a worker, as it was there.
+            WorkerFailureError: a worker died or hangs, or a value was lost.
+            Exception: what a method raised on a worker, as it was there.
         """
+
+    @abc.abstractmethod
+    def replace(self, ranks: Sequence[int]) -> None:
+        """Start new workers in the place of some: they know nothing yet."""
 
     @abc.abstractmethod
     def close(self) -> None:
         """End the workers, and whatever was started for them."""
+
+    def map(self, method: str, *arguments: Any) -> list[Handle]:
+        """Ask every worker for the same."""
+        return [self.submit(rank, method, *arguments) for rank in range(self.size)]
+
+    def call(self, method: str, *arguments: Any) -> list[Any]:
+        """Ask every worker for the same, and wait; results in the order of the workers."""
+        return self.get(self.map(method, *arguments))
 
     def __enter__(self) -> "WorkerGroup":
         return self
@@ -31,26 +58,42 @@ class WorkerGroup(abc.ABC):
 
 
 class LocalGroup(WorkerGroup):
-    """One worker in this process, without Ray: notebooks, tests, machines with one device."""
+    """Workers in this process, without Ray: notebooks, tests, machines with one device."""
 
-    def __init__(self, config: RunConfig) -> None:
-        self._worker = Worker(config)
+    can_lose_workers = False
 
-    def call(self, method: str, *arguments: Any) -> list[Any]:
-        """Call the worker."""
-        return [getattr(self._worker, method)(*arguments)]
+    def __init__(self, worker: type, config: RunConfig) -> None:
+        self.size = config.cluster.workers
+        self._workers = [worker(config, rank) for rank in range(self.size)]
+
+    def submit(self, rank: int, method: str, *arguments: Any) -> Handle:
+        """Call the worker now."""
+        return getattr(self._workers[rank], method)(*arguments)
+
+    def get(self, handles: Sequence[Handle]) -> list[Any]:
+        """A handle is its value."""
+        return list(handles)
+
+    def replace(self, ranks: Sequence[int]) -> None:
+        """Nothing in this process is lost without the process."""
+        raise AssertionError(f"workers {ranks} of this process cannot be lost")
 
     def close(self) -> None:
         """Nothing was started."""
 
 
-def open_group(config: RunConfig) -> WorkerGroup:
-    """The group that the configuration's cluster address asks for."""
+def open_group(worker: type, config: RunConfig) -> WorkerGroup:
+    """The group that the configuration's cluster address asks for.
+
+    Args:
+        worker: the class of the workers, made from the configuration and a rank.
+        config: the run.
+    """
     if config.cluster.address == "none":
-        return LocalGroup(config)
+        return LocalGroup(worker, config)
     if config.cluster.address == "local":
         stay_on_loopback()
     # Imported here: Ray is not needed above, and reads its environment when it is imported.
     from ganntk.distributed.ray_group import RayGroup
 
-    return RayGroup(config)
+    return RayGroup(worker, config)

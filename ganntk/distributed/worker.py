@@ -1,4 +1,4 @@
-"""A worker: owns a device, the real rows and generated rows, and takes steps. Layer 6."""
+"""Workers that own whole sets of generated rows: nothing is exchanged between them. Layer 6."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from jaxtyping import Float, Float32, Int
 
 from ganntk import synthesis
 from ganntk.config import RunConfig
+from ganntk.coupling import Independent
 from ganntk.metrics import nearest
 from ganntk.synthesis import Problem, Real, StepReport, SynthesisState
 
@@ -26,7 +27,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Finished:
-    """The generated rows at the end, and what is known of each."""
+    """Generated rows at the end, and what is known of each."""
 
     points: Float32[np.ndarray, "m ..."]
     d: Float[np.ndarray, " m"]
@@ -35,25 +36,43 @@ class Finished:
     loss: float
 
 
+def problem_of(config: RunConfig) -> Problem:
+    """The part of a run's configuration that the algorithm knows."""
+    return Problem(
+        kernel=config.kernel,
+        objective=config.objective,
+        optimizer=config.optimizer.build(),
+        points=config.points,
+        diagonal=config.diagonal,
+        memory_bytes=config.memory_bytes,
+        solver=config.solver,
+    )
+
+
+def device_name() -> str:
+    """The device that this worker computes on."""
+    device = jax.devices()[0]
+    return f"{device.platform}: {device.device_kind}"
+
+
 class Worker:
-    """One device's share of a run; a plain object, so that it runs with and without Ray.
+    """One device, and the sets of rows that are dealt to it; a plain object, with or without Ray.
 
     Every method returns NumPy arrays: a `jax.Array` would travel several times slower.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, rank: int = 0) -> None:
         self._config = config
-        self._problem = Problem(
-            kernel=config.kernel,
-            objective=config.objective,
-            optimizer=config.optimizer.build(),
-            points=config.points,
-            diagonal=config.diagonal,
-            memory_bytes=config.memory_bytes,
-            solver=config.solver,
-        )
+        self._problem = problem_of(config)
+        coupling = config.coupling
+        sets = coupling.sets if isinstance(coupling, Independent) else 1
+        self._members = range(rank, sets, config.cluster.workers)
         self._real: Real | None = None
-        self._state: SynthesisState | None = None
+        self._states: list[SynthesisState] = []
+
+    def ping(self) -> bool:
+        """Answer."""
+        return True
 
     def prepare(self) -> Prepared:
         """Load the data, compute K(X, X), draw the first points and choose lam."""
@@ -63,45 +82,65 @@ class Worker:
             self._real = synthesis.prepare(
                 self._problem, jnp.asarray(dataset.rows), precision=config.precision
             )
-            self._state = synthesis.init(self._problem, self._real, config.lam, seed=config.seed)
-        device = jax.devices()[0]
+            self._states = [
+                synthesis.init(
+                    self._problem, self._real, config.lam, seed=config.seed, member=member
+                )
+                for member in self._members
+            ]
         return Prepared(
             data_name=dataset.name,
             data_fingerprint=dataset.fingerprint,
             real=dataset.rows,
-            lam=float(self._state.lam),
-            device=f"{device.platform}: {device.device_kind}",
+            lam=float(np.mean([float(state.lam) for state in self._states])),
+            device=device_name(),
         )
 
-    def advance(self, steps: int) -> StepReport:
-        """Take a block of steps on the device."""
+    def advance(self, steps: int) -> list[StepReport]:
+        """Take a block of steps on the device, for each set."""
+        real, reports = self._prepared(), []
+        longest = self._config.report_every
         with synthesis.numerics():
-            self._state, report = synthesis.advance(
-                self._problem, *self._prepared(), steps=steps, longest=self._config.report_every
+            for i, state in enumerate(self._states):
+                self._states[i], report = synthesis.advance(
+                    self._problem, real, state, steps=steps, longest=longest
+                )
+                reports.append(jax.tree.map(np.asarray, report))
+        return reports
+
+    def points(self) -> list[Float32[np.ndarray, "m ..."]]:
+        """The generated rows of each set as they are."""
+        return [np.asarray(state.points, np.float32) for state in self._states]
+
+    def snapshot(self) -> list[SynthesisState]:
+        """The state of each set, as NumPy arrays."""
+        return [jax.tree.map(np.asarray, state) for state in self._states]
+
+    def restore(self, states: list[SynthesisState]) -> None:
+        """Go on from a snapshot."""
+        with synthesis.numerics():
+            self._states = [jax.tree.map(jnp.asarray, state) for state in states]
+
+    def finish(self) -> list[Finished]:
+        """Look at the generated rows of each set once more."""
+        real = self._prepared()
+        found = []
+        for state, points in zip(self._states, self.points(), strict=True):
+            with synthesis.numerics():
+                last = synthesis.evaluate(self._problem, real, state.points, state.lam)
+            neighbours = nearest(points, np.asarray(real.rows, np.float32))
+            found.append(
+                Finished(
+                    points=points,
+                    d=np.asarray(last.predictions[len(real.rows) :]),
+                    nearest_real=neighbours.index,
+                    nearest_distance=neighbours.distance,
+                    loss=float(last.loss),
+                )
             )
-            return jax.tree.map(np.asarray, report)
+        return found
 
-    def points(self) -> Float32[np.ndarray, "m ..."]:
-        """The generated rows as they are."""
-        _, state = self._prepared()
-        return np.asarray(state.points, np.float32)
-
-    def finish(self) -> Finished:
-        """Look at the generated rows once more."""
-        real, state = self._prepared()
-        with synthesis.numerics():
-            last = synthesis.evaluate(self._problem, real, state.points, state.lam)
-        points = self.points()
-        found = nearest(points, np.asarray(real.rows, np.float32))
-        return Finished(
-            points=points,
-            d=np.asarray(last.predictions[len(real.rows) :]),
-            nearest_real=found.index,
-            nearest_distance=found.distance,
-            loss=float(last.loss),
-        )
-
-    def _prepared(self) -> tuple[Real, SynthesisState]:
-        if self._real is None or self._state is None:
+    def _prepared(self) -> Real:
+        if self._real is None:
             raise RuntimeError("a worker's first call is prepare()")
-        return self._real, self._state
+        return self._real

@@ -9,6 +9,7 @@ import pytest
 from ganntk import config, distributed, storage
 from ganntk.data.mixture import Mixture
 from ganntk.distributed.group import open_group
+from ganntk.distributed.worker import Worker
 from ganntk.errors import InputError, NonFiniteObjectiveError
 from ganntk.generators import Points
 from ganntk.lam import Fixed
@@ -99,9 +100,9 @@ def test_time_in_the_uri_is_the_time_of_the_start(small, tmp_path):
 
 
 def test_a_group_without_ray_calls_its_worker(small):
-    with open_group(small) as group:
+    with open_group(Worker, small) as group:
         (prepared,) = group.call("prepare")
         assert prepared.real.shape == (12, 2)
-        (report,) = group.call("advance", 2)
+        ((report,),) = group.call("advance", 2)
         assert report.loss.shape == (2,)
         assert isinstance(report.loss, np.ndarray)

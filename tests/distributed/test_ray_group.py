@@ -22,6 +22,7 @@ import json, sys
 import numpy as np
 from ganntk import config, distributed
 from ganntk.distributed.group import open_group
+from ganntk.distributed.worker import Worker
 from ganntk.errors import InputError
 
 class Quiet:
@@ -34,7 +35,7 @@ for address, name in (("none", "a"), ("local", "b")):
     where = ["--cluster.address", address, "--run_uri", f"{sys.argv[1]}/{name}"]
     distributed.run(config.load(None, [*words, *where]), Quiet())
 wrong = config.load(None, [*words, "--cluster.address", "local", "--data.modes", "9"])
-with open_group(wrong) as group:
+with open_group(Worker, wrong) as group:
     import psutil
     listening = {c.laddr.ip for c in psutil.net_connections("inet") if c.status == "LISTEN"
                  and c.pid in {p.pid for p in psutil.Process().children(recursive=True)}}

@@ -1,0 +1,109 @@
+r"""The exact step, cut by rows: what the owner of some generated rows computes. Layer 3.
+
+A worker that owns rows $Z_r$ needs X, all of Z, and the rows of $G = dL/dK$ that belong to $Z_r$.
+It fills its rows of K and pulls its rows of G back. Nothing else of a step is its own, and no
+gradient is reduced: the rows of all shards together are those of `synthesis.step`.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from ganntk.kernels import gram, pullback
+from ganntk.synthesis import Problem
+from ganntk.typing import Block, Cotangent, LowRank, Rows, Scalar
+
+
+class Shard(NamedTuple):
+    """The generated rows of one worker, and the state of their optimiser."""
+
+    points: Rows
+    optimizer: optax.OptState
+
+
+def share(count: int, shards: int, index: int) -> slice:
+    """The rows of one of several shards: contiguous, and as equal as can be.
+
+    Example:
+        >>> [share(7, 3, index) for index in range(3)]
+        [slice(0, 3, None), slice(3, 5, None), slice(5, 7, None)]
+    """
+    size, rest = divmod(count, shards)
+    start = index * size + min(index, rest)
+    return slice(start, start + size + (index < rest))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def fill(problem: Problem, own: Rows, points: Rows, real: Rows) -> Block:
+    """The rows of K that belong to some points: against all points, then against real rows.
+
+    Args:
+        problem: what does not change.
+        own: the points of one shard, shape (m_r, ...).
+        points: those of all shards, shape (m, ...).
+        real: shape (n, ...).
+
+    Returns:
+        Shape (m_r, m + n).
+    """
+    others = jnp.concatenate([points, real])
+    return gram(problem.kernel, own, others, memory_bytes=problem.memory_bytes)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def move(
+    problem: Problem, shard: Shard, points: Rows, real: Rows, cotangent: Cotangent
+) -> tuple[Shard, Scalar]:
+    r"""Pull a shard's rows of $dL/dK$ back, and move its points.
+
+    Args:
+        problem: what does not change.
+        shard: the points and their optimiser.
+        points: those of all shards, shape (m, ...).
+        real: shape (n, ...).
+        cotangent: the shard's rows of G against points and real rows, (m_r, m + n), whole or as
+            two factors; its `identity` is that of the whole G.
+
+    Returns:
+        The shard after the step, and the squared norm of its gradient.
+    """
+    others = jnp.concatenate([points, real])
+    G = jax.tree.map(lambda a: jnp.asarray(a, shard.points.dtype), cotangent)
+    # A row of generated points stands twice in K: as a row and as a column. On the diagonal the
+    # two are the halves of one gradient.
+    doubled: Cotangent = G._replace(left=2 * G.left) if isinstance(G, LowRank) else 2 * G
+    slope = pullback(
+        problem.kernel, shard.points, others, doubled, memory_bytes=problem.memory_bytes
+    )
+    if isinstance(G, LowRank):
+        diagonal, pull = jax.vjp(problem.kernel.diagonal, shard.points)
+        slope += pull(jnp.full_like(diagonal, G.identity))[0]
+    updates, optimizer = problem.optimizer.update(slope, shard.optimizer, shard.points)
+    moved: Any = optax.apply_updates(shard.points, updates)
+    return Shard(problem.points.project(moved), optimizer), jnp.sum(jnp.square(slope))
+
+
+def join(shards: list[Shard]) -> Shard:
+    """One shard of all rows, as NumPy arrays: what a snapshot holds."""
+
+    def joined(*leaves: Any) -> np.ndarray:
+        # A leaf shaped as the points has a number for each of them; others are the same everywhere.
+        is_by_row = leaves[0].shape == shards[0].points.shape and leaves[0].ndim > 0
+        return np.concatenate(leaves) if is_by_row else np.asarray(leaves[0])
+
+    return jax.tree.map(joined, *shards)
+
+
+def split(whole: Shard, shards: int) -> list[Shard]:
+    """Cut one shard of all rows into several: the number may differ from that before `join`."""
+    count = len(whole.points)
+
+    def cut(leaf: Any, index: int) -> Any:
+        is_by_row = leaf.shape == whole.points.shape and leaf.ndim > 0
+        return leaf[share(count, shards, index)] if is_by_row else leaf
+
+    return [jax.tree.map(functools.partial(cut, index=index), whole) for index in range(shards)]

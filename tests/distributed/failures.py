@@ -1,0 +1,98 @@
+"""A run on a real Ray that something happens to; a program of test_ray_failures.py.
+
+``python failures.py SCENARIO FOLDER WORDS...``: prints one JSON object.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+from ganntk.distributed.ray_session import stay_on_loopback
+
+stay_on_loopback()
+
+import psutil  # noqa: E402
+from ray.cluster_utils import Cluster  # noqa: E402
+
+from ganntk import config, distributed  # noqa: E402
+
+
+class Watcher:
+    """Does something once, in the middle of the steps after the first block."""
+
+    def __init__(self, act):
+        self.act, self.thread = act, None
+
+    def phase(self, sentence):
+        """Nothing."""
+
+    def step(self, step, *rest):
+        """Start the act beside the next block."""
+        if self.thread is None:
+            self.thread = threading.Thread(target=self._later)
+            self.thread.start()
+
+    def _later(self):
+        time.sleep(0.3)
+        self.act()
+
+
+def workers() -> list[psutil.Process]:
+    """The processes of the actors, by the name that Ray gives them."""
+    found = psutil.process_iter(["cmdline"])
+    names = ("ray::Worker", "ray::ShardWorker")
+    return sorted(
+        (p for p in found if p.info["cmdline"] and p.info["cmdline"][0].startswith(names)),
+        key=lambda p: p.pid,
+    )
+
+
+def send(number: signal.Signals, which: int):
+    """An act: a signal to one worker of this program."""
+
+    def act():
+        mine = {p.pid for p in psutil.Process().children(recursive=True)}
+        chosen = [p for p in workers() if p.pid in mine][which]
+        os.kill(chosen.pid, number)
+
+    return act
+
+
+def main():
+    """Run the scenario."""
+    scenario, folder, *words = sys.argv[1:]
+    words = [*words, "--run_uri", folder]
+    cluster = None
+    acts = {
+        "undisturbed": lambda: None,
+        "kill": send(signal.SIGKILL, -1),
+        "kill-solver": send(signal.SIGKILL, 0),
+        "hang": send(signal.SIGSTOP, -1),
+    }
+    if scenario == "node":
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        nodes = [cluster.add_node(num_cpus=1) for _ in range(3)]
+        words += ["--cluster.address", cluster.address]
+
+        def remove():
+            # The node of a worker, not the spare one: actors are packed in the order of nodes.
+            cluster.remove_node(nodes[0], allow_graceful=False)
+
+        acts["node"] = remove
+    else:
+        words += ["--cluster.address", "local"]
+    watcher = Watcher(acts[scenario])
+    began = time.monotonic()
+    result = distributed.run(config.load(None, words), watcher)
+    if watcher.thread is not None:
+        watcher.thread.join()
+    if cluster is not None:
+        cluster.shutdown()
+    sys.stdout.write(json.dumps({"loss": result.loss, "seconds": time.monotonic() - began}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Workers and nodes of a real Ray that are lost in a run: the same numbers at its end."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ganntk.run_folder import RunFolder
+from tests.structure.sources import ROOT
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+WORDS = [
+    *["--kernel", "cnn-small", "--data.size", "24", "--points.count", "22", "--lam", "2"],
+    *["--steps", "60", "--report_every", "10", "--precision", "float64"],
+    *["--cluster.workers", "2", "--cluster.snapshot_every", "20"],
+]
+INDEPENDENT = ["--coupling.type", "independent", "--coupling.sets", "3"]
+
+
+def run(tmp_path: Path, scenario: str, *words: str) -> tuple[dict, np.ndarray, list[dict]]:
+    """What the program printed, the rows that it made, and what it recorded."""
+    folder = tmp_path / scenario
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.distributed.failures", scenario, str(folder), *WORDS, *words],
+        env=os.environ | {"HOME": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    saved = RunFolder.open(str(folder))
+    images = saved.read_images()
+    assert images is not None
+    return json.loads(done.stdout.splitlines()[-1]), images.rows, saved.read_metrics()
+
+
+def restarts(records: list[dict]) -> int:
+    """Workers that were replaced by the end of a run."""
+    return max(int(record.get("worker_restarts", 0)) for record in records)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("undisturbed"), "undisturbed")
+
+
+def test_a_run_on_two_ray_workers_is_that_of_two_in_this_process(undisturbed, tmp_path):
+    from ganntk import config, distributed
+
+    class Quiet:
+        def phase(self, sentence):
+            """Say nothing."""
+
+        def step(self, *numbers):
+            """Say nothing."""
+
+    words = [*WORDS, "--run_uri", str(tmp_path / "here")]
+    result = distributed.run(config.load(None, words), Quiet())
+    images = RunFolder.open(result.run_uri).read_images()
+    assert images is not None
+    assert result.loss == pytest.approx(undisturbed[0]["loss"], rel=1e-12)
+    np.testing.assert_array_equal(images.rows, undisturbed[1])
+
+
+@pytest.mark.parametrize("scenario", ["kill", "kill-solver"])
+def test_a_worker_that_is_killed_in_a_step_changes_nothing(undisturbed, tmp_path, scenario):
+    printed, rows, records = run(tmp_path, scenario)
+    assert restarts(records) == 1
+    np.testing.assert_array_equal(rows, undisturbed[1])
+    assert printed["loss"] == undisturbed[0]["loss"]
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_is_replaced_after_the_timeout(undisturbed, tmp_path):
+    _, rows, records = run(tmp_path, "hang", "--cluster.timeout_seconds", "20")
+    assert restarts(records) == 1
+    np.testing.assert_array_equal(rows, undisturbed[1])
+
+
+@pytest.mark.slow
+def test_a_node_that_is_removed_changes_nothing(undisturbed, tmp_path):
+    _, rows, records = run(tmp_path, "node")
+    assert restarts(records) >= 1
+    np.testing.assert_array_equal(rows, undisturbed[1])
+
+
+@pytest.mark.slow
+def test_independent_sets_survive_a_killed_worker(tmp_path):
+    _, wanted, _ = run(tmp_path, "undisturbed", *INDEPENDENT)
+    _, rows, records = run(tmp_path, "kill", *INDEPENDENT)
+    assert restarts(records) == 1
+    np.testing.assert_array_equal(rows, wanted)
