@@ -1,6 +1,11 @@
 """`cluster.yaml` is what `ray up` takes: Ray's own check, and what the design promises of it."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +17,19 @@ TEXT = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
 PLACEHOLDER = "ami-00000000000000000"
 
 
-@pytest.fixture(scope="module")
-def cluster() -> dict[str, Any]:
+def _checked(text: str) -> dict[str, Any]:
     """The file with Ray's defaults filled in, checked by Ray. Nothing is started or asked."""
     pytest.importorskip("ray", reason="the check is Ray's own")
     from ray.autoscaler._private.util import prepare_config, validate_config
 
-    filled = prepare_config(yaml.safe_load(TEXT))
+    filled = prepare_config(yaml.safe_load(text))
     validate_config(filled)
     return filled
+
+
+@pytest.fixture(scope="module")
+def cluster() -> dict[str, Any]:
+    return _checked(TEXT)
 
 
 def test_the_head_takes_no_tasks_and_is_never_a_worker(cluster: dict[str, Any]):
@@ -56,6 +65,40 @@ def test_the_nodes_get_the_pinned_environment_from_files_that_exist(cluster: dic
     assert wanted <= set(mounted)
     assert "make -C ~/ganntk env" in cluster["head_setup_commands"]
     assert "make -C ~/ganntk env CUDA=1" in cluster["worker_setup_commands"]
+
+
+def test_what_the_nodes_get_is_enough_to_install_it(cluster: dict[str, Any], tmp_path: Path):
+    for remote, local in cluster["file_mounts"].items():
+        if remote.startswith("~/ganntk/"):
+            target = tmp_path / remote.removeprefix("~/ganntk/")
+            ignored = shutil.ignore_patterns(*cluster["rsync_exclude"])
+            if (ROOT / local).is_dir():
+                shutil.copytree(ROOT / local, target, ignore=ignored)
+            else:
+                shutil.copy(ROOT / local, target)
+    assert list(tmp_path.rglob("*.so")) == []
+    # As on a node without a compiler: the build goes on, and what is proved here does not need one.
+    built = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")],
+        cwd=tmp_path,
+        env=os.environ | {"CC": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert built.returncode == 0, built.stderr
+    assert list((tmp_path / "dist").glob("ganntk-*.whl"))
+
+
+def test_spot_nodes_are_one_commented_line_away(cluster: dict[str, Any]):
+    choice = re.compile(r"# (InstanceMarketOptions: \{.*\}) # change: .*")
+    chosen = _checked(choice.sub(r"\1", TEXT))
+    types = chosen["available_node_types"]
+    options = types["worker"]["node_config"].pop("InstanceMarketOptions")
+    assert options == {"MarketType": "spot"}
+    # Nothing else: a head that is taken away ends every run.
+    assert types == cluster["available_node_types"]
 
 
 def test_every_line_that_a_person_changes_says_so():

@@ -7,7 +7,9 @@ it was interrupted. Progress and errors go to standard error, results to standar
 import argparse
 import json
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 
 from ganntk import __version__
@@ -26,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     level = logging.INFO if options.verbose else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s")
+    if threading.current_thread() is threading.main_thread():
+        # What `ray job stop` and service managers send: end as after Ctrl-C, with the workers.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return command(options, rest)
     except InputError as error:
