@@ -2,6 +2,8 @@
 # scripts/environment.sh makes the rest in .venv.
 
 BIN := .venv/bin
+# Compiling kernels is most of the tests, and one core's work: files go to all cores, four at most.
+TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile
 export CUDA PYTHON
 
 .DEFAULT_GOAL := help
@@ -17,7 +19,7 @@ demo: env ## synthesise 64 handwritten digits on a local Ray and say where the r
 	@sh scripts/demo.sh
 
 test: env ## the tests that finish in minutes on two cores
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not gpu" $(TOGETHER)
 
 test-slow: env ## the tests that take longer
 	$(BIN)/python -m pytest -m "slow and not gpu"

@@ -48,10 +48,16 @@ class CustomBuildHook(BuildHookInterface):
 def build(root: Path) -> str | None:
     """Compile the library; what went wrong, in a sentence, or None.
 
-    A library of other sources is removed first: none is better than an old one.
+    Where it cannot be compiled an older one is removed: none is better than one of other sources.
     """
+    problem = _compile(root)
+    if problem is not None:
+        (root / LIBRARY).unlink(missing_ok=True)
+    return problem
+
+
+def _compile(root: Path) -> str | None:
     library = root / LIBRARY
-    library.unlink(missing_ok=True)
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
     if not compiler:
         return "there is no C compiler on PATH (Debian, Ubuntu: apt install gcc libc6-dev)"

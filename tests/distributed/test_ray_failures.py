@@ -69,7 +69,7 @@ def test_a_run_on_two_ray_workers_is_that_of_two_in_this_process(undisturbed, tm
     np.testing.assert_array_equal(images.rows, undisturbed[1])
 
 
-@pytest.mark.parametrize("scenario", ["kill", "kill-solver"])
+@pytest.mark.parametrize("scenario", ["kill", pytest.param("kill-solver", marks=pytest.mark.slow)])
 def test_a_worker_that_is_killed_in_a_step_changes_nothing(undisturbed, tmp_path, scenario):
     printed, rows, records = run(tmp_path, scenario)
     assert restarts(records) == 1

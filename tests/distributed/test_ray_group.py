@@ -4,9 +4,11 @@ import ipaddress
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -50,8 +52,9 @@ with open_group(Worker, wrong) as group:
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     home = tmp_path_factory.mktemp("home")
-    environment = os.environ | {"HOME": str(home)}
-    before = {path.name for path in pathlib.Path("/tmp").glob("gk-*")}
+    # Of its own, because other tests leave and remove sessions meanwhile; and short, for sockets.
+    temporary = tempfile.mkdtemp(prefix="t-")
+    environment = os.environ | {"HOME": str(home), "TMPDIR": temporary}
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT, str(folder)],
         env=environment,
@@ -61,7 +64,8 @@ def finished(tmp_path_factory):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    left = {path.name for path in pathlib.Path("/tmp").glob("gk-*")} - before
+    left = {path.name for path in pathlib.Path(temporary).glob("gk-*")}
+    shutil.rmtree(temporary)
     return folder, home, done.stdout, left
 
 

@@ -64,7 +64,13 @@ NETWORKS: dict[str, tuple[Layer, ...]] = {
         READOUT,
     ),
 }
-EVERY_NETWORK = pytest.mark.parametrize("name", NETWORKS)
+# What takes longest to compile waits for `make test-slow`.
+SLOW = ("twice", "between, overlapping", "last, before hidden layers")
+
+
+def slow_marked(names) -> list:
+    """The names, with those of dear networks marked slow."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in names]
 
 
 def images(count: int, *, seed: int, shape: tuple[int, ...] = SHAPE) -> jax.Array:
@@ -91,13 +97,15 @@ def assert_equals_twin(network: Network, *arguments: jax.Array, tolerance: float
         np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * largest)
 
 
-@EVERY_NETWORK
+@pytest.mark.parametrize("name", slow_marked(NETWORKS))
 def test_a_network_that_pools_is_that_of_neural_tangents(name):
     x1, x2, C = images(4, seed=1), images(4, seed=2), images(4, seed=7, shape=(4,))
     assert_equals_twin(Network(NETWORKS[name]), x1, x2, C, tolerance=1e-10)
 
 
-@pytest.mark.parametrize("name", ["last", "last, before hidden layers", "between, overlapping"])
+@pytest.mark.parametrize(
+    "name", slow_marked(["last", "last, before hidden layers", "between, overlapping"])
+)
 def test_images_with_flat_parts_have_the_derivatives_of_neural_tangents(name):
     z, C = (
         with_flat_parts().at[3, :2, :2].set(images(2, seed=5, shape=(2, 2))[0]),
@@ -107,14 +115,16 @@ def test_images_with_flat_parts_have_the_derivatives_of_neural_tangents(name):
     assert_equals_twin(Network(NETWORKS[name]), z, with_flat_parts(), C, tolerance=1e-7)
 
 
-@pytest.mark.parametrize("name", ["first", "last", "between, overlapping"])
+@pytest.mark.parametrize("name", slow_marked(["first", "last", "between, overlapping"]))
 def test_the_diagonal_is_that_of_the_block(name):
     network, x = Network(NETWORKS[name]), images(4, seed=1)
     block, *_ = compiled(network)(x, x, jnp.ones((4, 4)))
     np.testing.assert_allclose(jax.jit(network.diagonal)(x), jnp.diag(block), rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", ["last", "last, before hidden layers", "between, overlapping"])
+@pytest.mark.parametrize(
+    "name", slow_marked(["last", "last, before hidden layers", "between, overlapping"])
+)
 def test_at_coincidence_each_argument_has_half_the_gradient_of_the_diagonal(name):
     network, x, weights = Network(NETWORKS[name]), with_flat_parts(), images(4, seed=7, shape=())
     half = jax.jit(jax.grad(lambda x: jnp.sum(weights * network.diagonal(x)) / 2))(x)

@@ -115,13 +115,16 @@ static XLA_FFI_Error *run(const XLA_FFI_CallFrame *frame, const Call *call, Work
 
 /* ---- the custom calls ------------------------------------------------------------------------- */
 
-/* XLA asks each handler once which version of the interface it was compiled for. */
+/* The oldest minor version of the interface with all that is used here, that of jaxlib 0.10: a library
+ * that was compiled with a later one's headers works with both. */
+#define API_MINOR 3
+
+/* XLA asks each handler once which version it was written for. */
 static int is_query(XLA_FFI_CallFrame *frame) {
-  XLA_FFI_Extension_Base *extension = frame->extension_start;
-  if (extension == NULL || extension->type != XLA_FFI_Extension_Metadata) return 0;
-  XLA_FFI_Metadata *metadata = ((XLA_FFI_Metadata_Extension *)extension)->metadata;
-  metadata->api_version.major_version = XLA_FFI_API_MAJOR;
-  metadata->api_version.minor_version = XLA_FFI_API_MINOR;
+  XLA_FFI_Metadata_Extension *extension = (void *)frame->extension_start;
+  if (extension == NULL || extension->extension_base.type != XLA_FFI_Extension_Metadata) return 0;
+  extension->metadata->api_version.major_version = XLA_FFI_API_MAJOR;
+  extension->metadata->api_version.minor_version = API_MINOR;
   return 1;
 }
 
