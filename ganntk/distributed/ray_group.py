@@ -25,6 +25,8 @@ from ganntk.errors import InputError
 _log = logging.getLogger(__name__)
 
 _PING_SECONDS = 10.0
+# Answered beside the other calls: a worker that waits for another's values is well.
+_HEALTH = "health"
 # A worker's XLA takes this share of its part of a GPU; the rest is for CUDA itself.
 _GPU_SHARE = 0.9
 
@@ -83,7 +85,7 @@ class RayGroup(WorkerGroup):
 
     def _failed(self, failure: Failure, sentence: str) -> WorkerFailureError:
         """Find out which workers are lost."""
-        pings = [actor.ping.remote() for actor in self._actors]
+        pings = [actor.ping.options(concurrency_group=_HEALTH).remote() for actor in self._actors]
         lost = tuple(rank for rank, ping in enumerate(pings) if not _answers(ping))
         if not lost and failure is Failure.WORKER_LOST:
             failure = Failure.OBJECT_LOST  # it is back already
@@ -111,7 +113,8 @@ class RayGroup(WorkerGroup):
         if 0 < gpus < 1:
             # A share of the whole memory, whatever part of the GPU is the worker's.
             variables["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{_GPU_SHARE * gpus:.3f}"
-        actor = ray.remote(self._worker).options(
+        remote: Any = ray.remote  # its annotations do not know this option
+        actor = remote(concurrency_groups={_HEALTH: 1})(self._worker).options(
             num_cpus=self._bundle["CPU"],
             num_gpus=gpus,
             runtime_env={"env_vars": variables} if variables else None,

@@ -81,8 +81,8 @@ class ShardWorker:
             K = jnp.concatenate([jnp.asarray(cut) for cut in cuts])
             self._gram = (K + K.T) / 2
 
-    def points(self) -> Cut:
-        """This worker's generated rows, in the precision of the run."""
+    def points(self, *after: float) -> Cut:
+        """This worker's generated rows, in the precision of the run, once `after` is there."""
         return np.asarray(self._own().points)
 
     def fill(self, *cuts: Cut) -> Cut:

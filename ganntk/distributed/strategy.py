@@ -105,10 +105,13 @@ class ExactShards(Strategy):
     def advance(self, first: int, steps: int) -> StepReport:
         """Queue the calls of all steps at once: workers wait for each other, not for the driver."""
         group, norms = self._group, []
+        z = group.map("points")
         for _ in range(steps):
-            z = group.map("points")
             solved = group.submit(0, "solve", *self._fill(z))
-            norms.append(group.map("move", solved, *z))
+            moved = group.map("move", solved, *z)
+            # After the move, whatever order a worker takes its calls in.
+            z = [group.submit(rank, "points", moved[rank]) for rank in range(group.size)]
+            norms.append(moved)
         squares = np.reshape(group.get([each for step in norms for each in step]), (steps, -1))
         (reports,) = group.get([group.submit(0, "reports")])
         norm: Any = np.sqrt(squares.sum(axis=1))
