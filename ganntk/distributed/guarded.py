@@ -63,7 +63,7 @@ class Guarded:
     def _keep_snapshot(self) -> None:
         if not self._group.can_lose_workers:
             return
-        self._snapshot = self._safely(lambda: self._strategy.snapshot(self._step))
+        self._snapshot = self._safely(self._strategy.snapshot)
         self._snapshot_step = self._step
 
     def _safely(self, call: Callable[[], T]) -> T:

@@ -1,6 +1,5 @@
 """Workers as Ray actors, each with its own device. Layer 6."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -21,8 +20,6 @@ from ganntk.distributed.group import Handle, WorkerGroup
 from ganntk.distributed.ray_session import session
 from ganntk.distributed.recovery import Failure, WorkerFailureError
 from ganntk.errors import InputError
-
-_log = logging.getLogger(__name__)
 
 _PING_SECONDS = 10.0
 # Answered beside the other calls: a worker that waits for another's values is well.

@@ -3,8 +3,6 @@
 import enum
 from dataclasses import dataclass
 
-from ganntk.errors import InputError, NonFiniteObjectiveError
-
 
 class Failure(enum.Enum):
     """What happened, as far as the driver can tell."""
@@ -63,7 +61,3 @@ class WorkerFailureError(RuntimeError):
         super().__init__(sentence)
         self.failure = failure
         self.ranks = ranks
-
-
-OWN_ERRORS = (InputError, NonFiniteObjectiveError)
-"""Errors that would be the same on every attempt."""

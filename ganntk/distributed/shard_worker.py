@@ -29,7 +29,6 @@ Cut = Float[np.ndarray, "rows ..."]
 class Snapshot(NamedTuple):
     """Everything about a run that changes, whoever owned it."""
 
-    step: int
     lam: float
     shard: Shard
 

@@ -36,7 +36,7 @@ class Strategy(abc.ABC):
         """All generated rows as they are, float32."""
 
     @abc.abstractmethod
-    def snapshot(self, step: int) -> Any:
+    def snapshot(self) -> Any:
         """Everything that changes, on the driver."""
 
     @abc.abstractmethod
@@ -66,7 +66,7 @@ class Sets(Strategy):
         """Set after set."""
         return np.concatenate(self._in_order(self._group.call("points")))
 
-    def snapshot(self, step: int) -> list[list[Any]]:
+    def snapshot(self) -> list[list[Any]]:
         """The states of each worker's sets."""
         return self._group.call("snapshot")
 
@@ -125,10 +125,10 @@ class ExactShards(Strategy):
         """The rows of all workers, in their order."""
         return np.concatenate(self._group.call("points")).astype(np.float32)
 
-    def snapshot(self, step: int) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         """The shards joined: as many workers as there are can be restored from it."""
         (lam,) = self._group.get([self._group.submit(0, "lam")])
-        return Snapshot(step, lam, join(self._group.call("snapshot")))
+        return Snapshot(lam, join(self._group.call("snapshot")))
 
     def restore(self, snapshot: Snapshot, new_ranks: tuple[int, ...]) -> None:
         """Cut the snapshot for the workers; a new solver needs K(X, X) again."""
