@@ -10,7 +10,6 @@ class Failure(enum.Enum):
     WORKER_LOST = "a worker died"
     WORKER_HANGS = "a worker did not answer in time"
     OBJECT_LOST = "a value between workers was lost"
-    OWN_ERROR = "a worker raised an error"
 
 
 class Decision(enum.Enum):
@@ -40,8 +39,11 @@ class Event:
 
 
 def decide(event: Event) -> Decision:
-    """Choose: an error of the program is raised, everything else is put up with up to the limit."""
-    if event.failure is Failure.OWN_ERROR or event.failures > event.limit:
+    """Choose what brings the run on, up to the limit.
+
+    Errors of the program are no failures: a group raises them as they were.
+    """
+    if event.failures > event.limit:
         return Decision.RAISE
     if event.failure in (Failure.WORKER_LOST, Failure.WORKER_HANGS):
         return Decision.REPLACE_WORKER

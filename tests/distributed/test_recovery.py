@@ -19,10 +19,6 @@ def decision(failure: Failure, *, is_started: bool = True, failures: int = 1) ->
     return decide(Event(failure, is_started, failures, limit=3))
 
 
-def test_an_error_of_the_program_is_raised_at_once():
-    assert decision(Failure.OWN_ERROR) is Decision.RAISE
-
-
 @pytest.mark.parametrize("failure", [Failure.WORKER_LOST, Failure.WORKER_HANGS])
 @pytest.mark.parametrize("is_started", [True, False])
 def test_a_worker_that_is_gone_is_replaced(failure, is_started):
