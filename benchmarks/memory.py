@@ -5,6 +5,7 @@ back and moves the rows. The peer's graph of kernel and gradient is compiled for
 XLA's own count of its temporary memory is given: it need not fit to be counted.
 """
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -31,7 +32,9 @@ def step(device: str, name: str, n: int) -> dict[str, float]:
     problem = Problem(named(name), SquaredError(), Optimizer().build(), Points())
     with synthesis.numerics():
         real = synthesis.prepare(problem, rows)
-        state = synthesis.init(problem, real, Fixed(reference_rate(2, n, n)), seed=0)
+        state = synthesis.init(
+            dataclasses.replace(problem, lam=Fixed(reference_rate(2, n, n))), real, seed=0
+        )
 
         def advance():
             nonlocal state

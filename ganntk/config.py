@@ -17,7 +17,7 @@ import yaml
 from draccus.utils import ParsingError
 
 from ganntk import storage
-from ganntk.coupling import Coupling, Exact, Independent
+from ganntk.coupling import Coupling, Exact, Generator, parts_of
 from ganntk.data import Source
 from ganntk.data.digits import Digits
 from ganntk.discriminator import Solver
@@ -116,10 +116,12 @@ class RunConfig:
         for name in ("steps", "report_every", "sample_every"):
             if (value := getattr(self, name)) < 1:
                 raise InputError(f"{name} is {value}: expected at least 1")
-        if isinstance(self.coupling, Independent) and self.coupling.sets < self.cluster.workers:
+        parts, workers = parts_of(self.coupling), self.cluster.workers
+        if parts is not None and parts < workers:
+            name = "batches" if isinstance(self.coupling, Generator) else "sets"
             raise InputError(
-                f"coupling.sets is {self.coupling.sets} for {self.cluster.workers} workers: "
-                "expected at least one set for every worker"
+                f"coupling.{name} is {parts} for {workers} workers: expected at least one for "
+                "every worker"
             )
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}: expected 0 or a positive whole number")

@@ -90,10 +90,11 @@ def synthesize(
         optimizer=(optimizer or Optimizer()).build(),
         points=Points(count=points),
         solver=solver,
+        lam=_lam(lam),
     )
     with synthesis.numerics():
         real = synthesis.prepare(problem, jnp.asarray(rows), precision=precision)
-        state = synthesis.init(problem, real, _lam(lam), seed=seed)
+        state = synthesis.init(problem, real, seed=seed)
         return _run(problem, real, state, steps, on_report)
 
 

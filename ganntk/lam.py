@@ -1,20 +1,25 @@
-r"""The training time $\lambda$ of the discriminator: fixed, or searched. Layer 2."""
+r"""The training time $\lambda$ of the discriminator: fixed, searched, or annealed. Layer 2."""
 
 import abc
 import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from ganntk.discriminator import Spectrum
 from ganntk.errors import InputError
 from ganntk.registry import Registered
-from ganntk.typing import Labels
+from ganntk.typing import Count, Labels, Scalar
 
 # Doublings or halvings from 1: beyond 2**200 an eigenvalue of float64 is zero.
 _LARGEST_EXPONENT = 200
 _BISECTIONS = 100
+# Of an interval of some per cent: to the last digit.
+_HALVINGS = 50
 
 
 class Lam(Registered, abc.ABC):
@@ -33,6 +38,23 @@ class Lam(Registered, abc.ABC):
             spectrum: of their Gram matrix, whole or as far as the labels see it.
             y: labels, shape (N,).
         """
+
+    def after(
+        self,
+        step: Count,
+        lam: Scalar,
+        eigenvalues: Float[Array, " rank"],
+        weights: Float[Array, " rank"],
+    ) -> Scalar:
+        r"""The $\lambda$ after a step, from what the step knows of the spectrum; jittable.
+
+        Args:
+            step: steps taken, that one included.
+            lam: the value of that step.
+            eigenvalues: of its Gram matrix, or Ritz values.
+            weights: $(u_i^T y)^2 / N$ of each.
+        """
+        return lam
 
 
 @Lam.register("fixed")
@@ -77,6 +99,64 @@ class Searched(Lam):
 
     def choose(self, spectrum: Spectrum, y: Labels) -> float:
         return solve(spectrum, y, self.error)
+
+
+@Lam.register("annealed")
+@dataclass(frozen=True)
+class Annealed(Lam):
+    r"""A $\lambda$ that follows the spectrum: the discriminator's error is on a schedule.
+
+    The start is that of `Searched`. While points move towards real rows a fixed $\lambda$ separates
+    them less and less. Here every step solves $\frac1N|D - y|^2 = \epsilon$ anew, from the
+    eigenvalues that it knows already, for an $\epsilon$ that goes from `error` to `last_error`.
+
+    Args:
+        error: the tolerance at the start, between 0 and 1/2.
+        last_error: the tolerance at the end of the schedule.
+        steps: how long the schedule is; geometric between the two, constant after it.
+        factor: the largest change of $\lambda$ in one step, above 1.
+        most: the largest $\lambda$: rows that have met real ones are separated by none.
+    """
+
+    error: float = 1e-3
+    last_error: float = 1e-2
+    steps: int = 500
+    factor: float = 1.05
+    most: float = 100.0
+
+    def __post_init__(self) -> None:
+        for name in ("error", "last_error"):
+            if not 0 < (value := getattr(self, name)) < 0.5:
+                raise InputError(f"lam.{name} is {value}: expected a tolerance between 0 and 0.5")
+        if self.steps < 1:
+            raise InputError(f"lam.steps is {self.steps}: expected at least 1")
+        if not self.factor > 1:
+            raise InputError(f"lam.factor is {self.factor}: expected more than 1, such as 1.05")
+        if not 0 < self.most < math.inf:
+            raise InputError(f"lam.most is {self.most}: expected a finite number above 0")
+
+    def choose(self, spectrum: Spectrum, y: Labels) -> float:
+        return min(solve(spectrum, y, self.error), self.most)
+
+    def after(
+        self,
+        step: Count,
+        lam: Scalar,
+        eigenvalues: Float[Array, " rank"],
+        weights: Float[Array, " rank"],
+    ) -> Scalar:
+        done = jnp.minimum(jnp.asarray(step, lam.dtype) / self.steps, 1)
+        target = self.error * (self.last_error / self.error) ** done
+
+        def halve(_: int, bounds: tuple[Scalar, Scalar]) -> tuple[Scalar, Scalar]:
+            low, high = bounds
+            middle = jnp.sqrt(low * high)
+            is_above = jnp.sum(jnp.exp(-2 * middle * eigenvalues) * weights) > target
+            return jnp.where(is_above, middle, low), jnp.where(is_above, high, middle)
+
+        # The error falls as lam rises: the answer is between the bounds, or is one of them.
+        _, found = jax.lax.fori_loop(0, _HALVINGS, halve, (lam / self.factor, lam * self.factor))
+        return jnp.minimum(found, self.most)
 
 
 def solve(spectrum: Spectrum, y: Labels, error: float) -> float:

@@ -1,5 +1,6 @@
 """Optimisers of the generated rows: optax's own, by name. Layer 2."""
 
+import functools
 import inspect
 import math
 from collections.abc import Mapping
@@ -41,15 +42,23 @@ class Optimizer:
             raise InputError(
                 f"optimizer.learning_rate is {self.learning_rate}: expected a positive number"
             )
-        make = getattr(optax, self.name)
-        try:
-            return make(self.learning_rate, **self.arguments)
-        except TypeError as error:
-            accepted = [name for name in inspect.signature(make).parameters if name != "self"]
-            raise InputError(
-                f"optimizer {self.name} cannot take {dict(self.arguments)}: its arguments are "
-                f"{', '.join(accepted)}"
-            ) from error
+        return _built(self.name, self.learning_rate, tuple(sorted(self.arguments.items())))
+
+
+@functools.cache
+def _built(
+    name: str, learning_rate: float, arguments: tuple[tuple[str, float], ...]
+) -> optax.GradientTransformation:
+    """The same pair for equal arguments: what is compiled for one serves the other."""
+    make = getattr(optax, name)
+    try:
+        return make(learning_rate, **dict(arguments))
+    except TypeError as error:
+        accepted = list(inspect.signature(make).parameters)
+        raise InputError(
+            f"optimizer {name} cannot take {dict(arguments)}: its arguments are "
+            f"{', '.join(accepted)}"
+        ) from error
 
 
 def known_optimizers() -> list[str]:

@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array, Float
 
+from ganntk import discriminator
 from ganntk.kernels import gram, pullback
 from ganntk.synthesis import Problem
 from ganntk.typing import Block, Cotangent, LowRank, Rows, Scalar
@@ -23,6 +25,18 @@ class Shard(NamedTuple):
 
     points: Rows
     optimizer: optax.OptState
+
+
+class Held(NamedTuple):
+    """The rows of K that one worker keeps.
+
+    Attributes:
+        among: of its real rows against all real rows.
+        rows: of its points against all points, then all real rows.
+    """
+
+    among: Float[Array, "n_r n"]
+    rows: Block
 
 
 def share(count: int, shards: int, index: int) -> slice:
@@ -85,6 +99,33 @@ def move(
     updates, optimizer = problem.optimizer.update(slope, shard.optimizer, shard.points)
     moved: Any = optax.apply_updates(shard.points, updates)
     return Shard(problem.points.project(moved), optimizer), jnp.sum(jnp.square(slope))
+
+
+@jax.jit
+def multiplied(
+    held: Held, v: Float[Array, "rows width"], first_real: int, first_point: int
+) -> tuple[Float[Array, "n width"], Float[Array, "m_r width"]]:
+    """What the owner of some rows of K adds to K v, with real rows before points.
+
+    Args:
+        held: its rows.
+        v: shape (n + m, width), in the precision of the products.
+        first_real: number of its first real row.
+        first_point: number of its first point.
+
+    Returns:
+        A part of all real rows, which the owners' sum is the whole of; and its points' rows.
+    """
+    among, rows = held
+    n = among.shape[1]
+    m = rows.shape[1] - n
+    x, z = v[:n], v[n:]
+    own = jax.lax.dynamic_slice_in_dim(z, first_point, len(rows))
+    times = discriminator.times
+    real = times(rows[:, m:], own, contract=0)
+    here = jax.lax.dynamic_slice_in_dim(real, first_real, len(among)) + times(among, x)
+    real = jax.lax.dynamic_update_slice_in_dim(real, here, first_real, axis=0)
+    return real, times(rows[:, :m], z) + times(rows[:, m:], x)
 
 
 def join(shards: list[Shard]) -> Shard:

@@ -5,7 +5,7 @@ together unless a solver wants the whole matrix.
 """
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import jax
@@ -17,6 +17,7 @@ from ganntk import discriminator
 from ganntk.discriminator import LossAndCotangent, Operator, Solver, Spectrum
 from ganntk.generators import Points
 from ganntk.kernels import Kernel
+from ganntk.lam import Lam, Searched
 from ganntk.objectives import Objective
 from ganntk.typing import Block, Cotangent, Gram, Labels, LowRank, Rows, Scalar
 
@@ -33,6 +34,7 @@ class Problem:
         diagonal: relative regulariser of the Gram matrix's diagonal.
         memory_bytes: budget for the feature maps of one tile; None for the kernels' default.
         solver: of the discriminator's matrix function; `auto` chooses by the number of rows.
+        lam: the rule for the discriminator's training time.
     """
 
     kernel: Kernel
@@ -42,6 +44,7 @@ class Problem:
     diagonal: float = 0.0
     memory_bytes: int | None = None
     solver: Solver = "auto"
+    lam: Lam = field(default_factory=Searched)
 
 
 class Real(NamedTuple):

@@ -8,7 +8,7 @@ through the kernel to Z. K(X, X) is computed once.
 import contextlib
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -21,7 +21,6 @@ from ganntk import discriminator
 from ganntk.discriminator import LossAndCotangent
 from ganntk.errors import InputError, NonFiniteObjectiveError
 from ganntk.kernels import gram, gram_of_moving, pullback_of_moving
-from ganntk.lam import Lam
 from ganntk.stacked import Problem, Real, moving_rows, solve, solver_dtype, spectrum_of, with_gram
 from ganntk.typing import Block, Cotangent, Count, LowRank, Rows, Scalar
 
@@ -58,6 +57,7 @@ class StepReport(NamedTuple):
     eigenvalue_max: Float[Array, " steps"]
     products: Int[Array, " steps"]
     residual: Float[Array, " steps"]
+    lam: Float[Array, " steps"]
 
 
 @contextlib.contextmanager
@@ -100,17 +100,22 @@ def first_points(problem: Problem, x: Rows, *, seed: int, member: int = 0) -> Ro
     return problem.points.init(key, count, x.shape[1:], x.dtype)
 
 
-def init(problem: Problem, real: Real, lam: Lam, *, seed: int, member: int = 0) -> SynthesisState:
+def init(problem: Problem, real: Real, *, seed: int, member: int = 0) -> SynthesisState:
     r"""Draw the first points and choose $\lambda$ for them; see `first_points`."""
     points = first_points(problem, real.rows, seed=seed, member=member)
-    y = discriminator.labels(len(real.rows), len(points), solver_dtype())
-    chosen = lam.choose(spectrum_of(problem, real, _block(problem, real, points), y), y)
     return SynthesisState(
         step=jnp.zeros((), jnp.int32),
         points=points,
         optimizer=problem.optimizer.init(points),
-        lam=jnp.asarray(chosen, solver_dtype()),
+        lam=first_lam(problem, real, points),
     )
+
+
+def first_lam(problem: Problem, real: Real, points: Rows) -> Scalar:
+    r"""The $\lambda$ to start with, by the problem's rule."""
+    y = discriminator.labels(len(real.rows), len(points), solver_dtype())
+    spectrum = spectrum_of(problem, real, _block(problem, real, points), y)
+    return jnp.asarray(problem.lam.choose(spectrum, y), solver_dtype())
 
 
 def evaluate(problem: Problem, real: Real, points: Rows, lam: Scalar) -> LossAndCotangent:
@@ -146,15 +151,28 @@ def step(problem: Problem, real: Real, state: SynthesisState) -> tuple[Synthesis
     """Move the generated rows once."""
     found = evaluate(problem, real, state.points, state.lam)
     slope = gradient(problem, real, state.points, found.cotangent)
+    return moved(
+        problem, state, slope, lam_after(problem, found, state.step, state.lam)
+    ), report_of(found, len(real.rows), state.lam, jnp.linalg.norm(slope))
+
+
+def moved(problem: Problem, state: SynthesisState, slope: Rows, lam: Scalar) -> SynthesisState:
+    """The state after a step along a gradient."""
     updates, optimizer = problem.optimizer.update(slope, state.optimizer, state.points)
-    moved: Any = optax.apply_updates(state.points, updates)
-    points = problem.points.project(moved)
-    report = report_of(found, len(real.rows), jnp.linalg.norm(slope))
-    return SynthesisState(state.step + 1, points, optimizer, state.lam), report
+    points: Any = optax.apply_updates(state.points, updates)
+    return SynthesisState(state.step + 1, problem.points.project(points), optimizer, lam)
+
+
+def lam_after(problem: Problem, found: LossAndCotangent, step: Count, lam: Scalar) -> Scalar:
+    r"""The $\lambda$ after a step, of which `step` were taken before."""
+    return problem.lam.after(step + 1, lam, found.eigenvalues, found.weights)
 
 
 def report_of(
-    found: LossAndCotangent, real: int, gradient_norm: Scalar | float = jnp.nan
+    found: LossAndCotangent,
+    real: int,
+    lam: Scalar | float,
+    gradient_norm: Scalar | float = jnp.nan,
 ) -> StepReport:
     """What a step reports of its solution; `real` is the number of real rows."""
     return StepReport(
@@ -166,6 +184,7 @@ def report_of(
         eigenvalue_max=found.eigenvalues[-1],
         products=found.products,
         residual=found.residual,
+        lam=jnp.asarray(lam, found.loss.dtype),
     )
 
 
@@ -173,14 +192,27 @@ def report_of(
 def _advance(
     problem: Problem, real: Real, state: SynthesisState, steps: Count, longest: int
 ) -> tuple[SynthesisState, StepReport]:
-    """Run `steps` <= `longest` steps in one call: one compilation serves blocks of any length."""
-    _, shape = jax.eval_shape(lambda: step(problem, real, state))
+    return repeated(lambda state: step(problem, real, state), state, steps, longest)
+
+
+def repeated(
+    one: Callable[[SynthesisState], tuple[SynthesisState, StepReport]],
+    state: SynthesisState,
+    steps: Count,
+    longest: int,
+) -> tuple[SynthesisState, StepReport]:
+    """Take `steps` <= `longest` steps inside a jitted call: it serves blocks of any length.
+
+    Returns:
+        The state after them, and their reports as arrays of length `longest`.
+    """
+    _, shape = jax.eval_shape(one, state)
     reports = jax.tree.map(lambda leaf: jnp.zeros((longest, *leaf.shape), leaf.dtype), shape)
 
     def body(i: Count, carry: tuple) -> tuple:
         state, reports = carry
-        state, report = step(problem, real, state)
-        return state, jax.tree.map(lambda all_, one: all_.at[i].set(one), reports, report)
+        state, report = one(state)
+        return state, jax.tree.map(lambda all_, one_: all_.at[i].set(one_), reports, report)
 
     return jax.lax.fori_loop(0, steps, body, (state, reports))
 
@@ -188,7 +220,7 @@ def _advance(
 def advance(
     problem: Problem, real: Real, state: SynthesisState, *, steps: int, longest: int | None = None
 ) -> tuple[SynthesisState, StepReport]:
-    """Run a block of steps without returning to the host in between.
+    """Take a block of steps without returning to the host in between.
 
     Args:
         problem: what does not change.
@@ -208,13 +240,22 @@ def advance(
         raise InputError(f"a block of {steps} steps: expected between 1 and {longest}")
     first = int(state.step)
     state, padded = _advance(problem, real, state, jnp.asarray(steps), longest)
-    report = jax.tree.map(lambda leaf: leaf[:steps], padded)
-    check_finite(first, report, float(state.lam))
-    check_solved(first, report, float(state.lam), real.gram.dtype)
-    return state, report
+    return state, checked(first, padded, steps, real.gram.dtype)
 
 
-def check_finite(first: int, report: StepReport, lam: float) -> None:
+def checked(first: int, report: StepReport, steps: int, dtype: jnp.dtype) -> StepReport:
+    """The reports of the steps that were taken, of which the first is `first`.
+
+    Raises:
+        NonFiniteObjectiveError: the objective or the gradient is not finite.
+    """
+    taken = jax.tree.map(lambda leaf: leaf[:steps], report)
+    check_finite(first, taken)
+    check_solved(first, taken, dtype)
+    return taken
+
+
+def check_finite(first: int, report: StepReport) -> None:
     """Refuse a report of steps, the first of which is `first`, that left the finite numbers.
 
     Raises:
@@ -224,6 +265,7 @@ def check_finite(first: int, report: StepReport, lam: float) -> None:
     if bool(jnp.all(finite)):
         return
     bad = int(jnp.argmin(finite))
+    lam = float(report.lam[bad])
     raise NonFiniteObjectiveError(
         f"step {first + bad}: loss {float(report.loss[bad])}, gradient norm "
         f"{float(report.gradient_norm[bad])} at lam {lam:.6g} with eigenvalues in "
@@ -232,7 +274,7 @@ def check_finite(first: int, report: StepReport, lam: float) -> None:
     )
 
 
-def check_solved(first: int, report: StepReport, lam: float, dtype: jnp.dtype) -> None:
+def check_solved(first: int, report: StepReport, dtype: jnp.dtype) -> None:
     """Say when Lanczos ended before it converged: the run goes on, and is not what was asked."""
     worst = int(jnp.argmax(report.residual))
     residual = float(report.residual[worst])
@@ -246,7 +288,7 @@ def check_solved(first: int, report: StepReport, lam: float, dtype: jnp.dtype) -
             int(report.products[worst]),
             residual,
             enough,
-            lam,
+            float(report.lam[worst]),
         )
 
 

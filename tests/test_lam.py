@@ -10,7 +10,7 @@ import pytest
 from ganntk.discriminator import Spectrum, labels, predict, separation_error, spectrum
 from ganntk.errors import InputError
 from ganntk.kernels.stax import import_stax
-from ganntk.lam import Fixed, Searched, reference_rate, solve
+from ganntk.lam import Annealed, Fixed, Searched, reference_rate, solve
 
 pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
 
@@ -120,3 +120,56 @@ def test_a_fixed_lam_that_is_none_is_refused(value):
 def test_a_tolerance_that_is_none_is_refused(error):
     with pytest.raises(InputError, match=r"expected a tolerance between 0 and 0\.5"):
         Searched(error)
+
+
+def followed(rule: Annealed, lam: float, steps: int, error: float | None = None) -> list[float]:
+    """The values of some steps on one spectrum that does not change."""
+    eigen, y = some_spectrum()
+    weights = jnp.square(eigen.eigenvectors.T @ y) / len(y)
+    found = []
+    for step in range(1, steps + 1):
+        lam = rule.after(jnp.asarray(step), jnp.asarray(lam), eigen.eigenvalues, weights)
+        found.append(float(lam))
+    return found
+
+
+def test_an_annealed_lam_meets_its_schedule_of_errors():
+    eigen, y = some_spectrum()
+    rule = Annealed(error=1e-2, last_error=1e-1, steps=10, factor=2.0, most=1e6)
+    lam = rule.choose(eigen, y)
+    assert lam == pytest.approx(solve(eigen, y, 1e-2), rel=1e-12)
+    for step, found in enumerate(followed(rule, lam, 15), start=1):
+        target = 1e-2 * 10 ** min(step / 10, 1)
+        assert float(separation_error(eigen, y, found)) == pytest.approx(target, rel=1e-9)
+
+
+def test_an_annealed_lam_changes_by_its_factor_at_most_and_knows_a_largest():
+    eigen, y = some_spectrum()
+    wanted = solve(eigen, y, 1e-2)
+    rule = Annealed(error=1e-2, last_error=1e-2, factor=1.1, most=0.9 * wanted)
+    values = followed(rule, wanted / 4, 20)
+    ratios = np.divide(values, [wanted / 4, *values[:-1]])
+    assert ratios.max() == pytest.approx(1.1, rel=1e-9)
+    assert values[-1] == pytest.approx(0.9 * wanted, rel=1e-12)
+    assert rule.choose(eigen, y) == pytest.approx(0.9 * wanted, rel=1e-12)
+    assert followed(rule, wanted * 8, 1)[0] == pytest.approx(0.9 * wanted, rel=1e-12)
+
+
+def test_rules_that_are_no_schedule_keep_lam():
+    for rule in (Fixed(2.0), Searched()):
+        assert rule.after(jnp.asarray(3), jnp.asarray(2.5), jnp.ones(2), jnp.ones(2)) == 2.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"error": 0.5}, r"lam\.error is 0\.5"),
+        ({"last_error": 0.0}, r"lam\.last_error is 0\.0"),
+        ({"steps": 0}, r"lam\.steps is 0"),
+        ({"factor": 1.0}, r"lam\.factor is 1\.0"),
+        ({"most": math.inf}, r"lam\.most is inf"),
+    ],
+)
+def test_a_schedule_that_makes_no_sense_is_refused(arguments, sentence):
+    with pytest.raises(InputError, match=sentence):
+        Annealed(**arguments)

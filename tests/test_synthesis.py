@@ -148,7 +148,7 @@ def test_every_mode_of_the_data_is_recovered_by_points_within_three_deviations()
     # One unit of step for the mean over all 200 rows is 1/200 for the sum over them.
     given = problem(named("fnn"), optimizer=optax.sgd(1 / 200))
     real = synthesis.prepare(given, data)
-    state = synthesis.init(given, real, Fixed(30.0), seed=0)
+    state = synthesis.init(dataclasses.replace(given, lam=Fixed(30.0)), real, seed=0)
     state, _ = synthesis.advance(given, real, state, steps=1000)
     found, of_data = (mode_statistics(np.asarray(p), *modes) for p in (state.points, data))
     assert of_data.modes_hit >= 24
@@ -160,7 +160,11 @@ def some_run(seed: int = 0, points: int | None = None):
     """A small problem ready to advance."""
     given = problem(optimizer=optax.adam(0.02), points=Points(count=points))
     real = synthesis.prepare(given, rows(DENSE, 5))
-    return given, real, synthesis.init(given, real, Searched(0.05), seed=seed)
+    return (
+        given,
+        real,
+        synthesis.init(dataclasses.replace(given, lam=Searched(0.05)), real, seed=seed),
+    )
 
 
 def as_bytes(tree) -> list[bytes]:
@@ -198,7 +202,7 @@ def test_a_point_starts_at_the_same_place_whatever_the_number_of_points():
 def test_a_step_reports_what_it_found_and_moves_against_the_gradient():
     given = problem(optimizer=optax.sgd(0.01))
     real = synthesis.prepare(given, rows(DENSE, 4), precision="float64")
-    start = synthesis.init(given, real, Fixed(5.12), seed=0)
+    start = synthesis.init(dataclasses.replace(given, lam=Fixed(5.12)), real, seed=0)
     moved, report = synthesis.advance(given, real, start, steps=1)
     loss, gradient = loss_and_gradient(given, real.rows, start.points, 5.12)
     np.testing.assert_allclose(report.loss[0], loss, rtol=1e-12)
@@ -234,7 +238,7 @@ def test_the_precision_of_rows_is_the_callers_and_of_the_solver_float64():
     given = problem()
     for precision in ("float32", "float64"):
         real = synthesis.prepare(given, rows(DENSE, 4), precision=precision)
-        state = synthesis.init(given, real, Fixed(1.0), seed=0)
+        state = synthesis.init(dataclasses.replace(given, lam=Fixed(1.0)), real, seed=0)
         assert state.points.dtype == real.rows.dtype == precision
         assert real.gram.dtype == state.lam.dtype == jnp.float64
 
@@ -245,7 +249,7 @@ def test_a_non_finite_objective_stops_the_run_with_what_is_needed_to_see_why():
     far = Points(low=-3e38, high=3e38)
     given = problem(optimizer=optax.sgd(1e30), points=dataclasses.replace(far, start="normal"))
     real = synthesis.prepare(given, rows(DENSE, 4))
-    start = synthesis.init(given, real, Fixed(5.12), seed=0)
+    start = synthesis.init(dataclasses.replace(given, lam=Fixed(5.12)), real, seed=0)
     near = start._replace(points=jnp.full_like(start.points, 0.5))
     with pytest.raises(
         NonFiniteObjectiveError, match=r"step 1: loss .* at lam 5\.12 .*eigenvalues"
@@ -267,7 +271,7 @@ def test_lanczos_takes_the_path_of_eigh(objective):
             solver=solver,
         )
         real = synthesis.prepare(given, rows(DENSE, 23), precision="float64")
-        start = synthesis.init(given, real, Searched(1e-2), seed=0)
+        start = synthesis.init(dataclasses.replace(given, lam=Searched(1e-2)), real, seed=0)
         ends.append(synthesis.advance(given, real, start, steps=20))
     (exact, exact_report), (state, report) = ends
     np.testing.assert_allclose(state.lam, exact.lam, rtol=1e-8)
@@ -296,7 +300,7 @@ def test_lanczos_keeps_float32_kernels_in_their_memory():
     for precision in ("float32", "float64"):
         real = synthesis.prepare(given, rows(DENSE, 4), precision=precision)
         assert real.gram.dtype == precision
-        state = synthesis.init(given, real, Fixed(1.0), seed=0)
+        state = synthesis.init(dataclasses.replace(given, lam=Fixed(1.0)), real, seed=0)
         found = synthesis.evaluate(given, real, state.points, state.lam)
         assert found.predictions.dtype == found.cotangent.left.dtype == jnp.float64
 
@@ -314,7 +318,7 @@ def test_many_rows_are_solved_by_lanczos_unless_said_otherwise():
 def test_a_solver_that_ends_too_early_is_said_with_what_to_do(caplog, monkeypatch):
     given = problem(solver="lanczos")
     real = synthesis.prepare(given, rows(DENSE, 24), precision="float64")
-    start = synthesis.init(given, real, Fixed(300.0), seed=0)
+    start = synthesis.init(dataclasses.replace(given, lam=Fixed(300.0)), real, seed=0)
     synthesis.advance(given, real, start, steps=2)
     assert not caplog.records
     short = functools.partial(discriminator.by_lanczos, most_products=8)

@@ -46,9 +46,15 @@ def by_eigh(
     G = -(U @ inner @ U.T)
     # The regulariser's own dependence on K: d(tr K / N)/dK = I / N.
     G = G + diagonal * jnp.trace(G) / len(K) * jnp.eye(len(K), dtype=K.dtype)
-    D = U @ (-jnp.expm1(-lam * kappa) * (U.T @ y))
+    y_hat = U.T @ y
     return LossAndCotangent(
-        loss, D, G, kappa, products=jnp.zeros((), jnp.int32), residual=jnp.zeros_like(loss)
+        loss=loss,
+        predictions=U @ (-jnp.expm1(-lam * kappa) * y_hat),
+        cotangent=G,
+        eigenvalues=kappa,
+        weights=jnp.square(y_hat) / len(y),
+        products=jnp.zeros((), jnp.int32),
+        residual=jnp.zeros_like(loss),
     )
 
 

@@ -98,11 +98,13 @@ def by_lanczos(
         residual = jnp.maximum(fitted.residual, sloped.residual)
     # The regulariser's own dependence on K: d(tr K / N)/dK = I / N.
     identity = diagonal * jnp.sum(factors.left * factors.right) / len(y)
+    y_hat = ritz.coordinates(fitted.space, fitted.ritz, y[:, None])[:, 0]
     return LossAndCotangent(
         loss=loss,
         predictions=D[:, 0],
         cotangent=factors._replace(identity=identity),
         eigenvalues=fitted.ritz.values,
+        weights=jnp.square(y_hat) / len(y),
         products=products,
         residual=residual,
     )

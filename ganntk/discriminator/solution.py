@@ -9,7 +9,7 @@ from ganntk.typing import Cotangent, Count, Labels, Scalar
 
 
 class LossAndCotangent(NamedTuple):
-    """What a step needs of the discriminator.
+    r"""What a step needs of the discriminator.
 
     Attributes:
         loss: the objective.
@@ -17,6 +17,8 @@ class LossAndCotangent(NamedTuple):
         cotangent: dL/dK, symmetric: a matrix from `eigh`, two factors from `lanczos`.
         eigenvalues: of K, ascending; from `lanczos` the Ritz values, which lie between the
             smallest and the largest.
+        weights: $(u_i^T y)^2 / N$ of each, so that
+            $\frac1N|D - y|^2 = \sum_i e^{-2\lambda\kappa_i} w_i$ for every $\lambda$.
         products: products of K with a vector that were needed; 0 from `eigh`.
         residual: estimate of the error of exp(-lam K), relative to what it is applied to; 0 from
             `eigh`.
@@ -26,6 +28,7 @@ class LossAndCotangent(NamedTuple):
     predictions: Labels
     cotangent: Cotangent
     eigenvalues: Float[Array, " rank"]
+    weights: Float[Array, " rank"]
     products: Count
     residual: Scalar
 

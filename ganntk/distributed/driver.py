@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from ganntk import __version__, report, storage
 from ganntk import config as configuration
 from ganntk.config import RunConfig
-from ganntk.coupling import Independent
+from ganntk.coupling import sets_of
+from ganntk.distributed.choice import strategy_for
 from ganntk.distributed.group import open_group
 from ganntk.distributed.guarded import Guarded
-from ganntk.distributed.strategy import strategy_for
 from ganntk.distributed.worker import Finished, Prepared
 from ganntk.run_folder import METRICS, RunFolder
 from ganntk.synthesis import StepReport
@@ -101,9 +101,8 @@ class Started:
     @property
     def points(self) -> int:
         """Generated rows of all sets."""
-        coupling = self.config.coupling
-        sets = coupling.sets if isinstance(coupling, Independent) else 1
-        return sets * (self.config.points.count or len(self.prepared.real))
+        count = self.config.points.count or len(self.prepared.real)
+        return sets_of(self.config.coupling) * count
 
 
 def _steps(run: Started) -> Finished:
@@ -130,13 +129,11 @@ def _block(config: RunConfig, step: int) -> int:
 
 
 def _record(run: Started, step: int, report: StepReport, seconds: float) -> None:
-    rows = len(run.prepared.real)
     steps_per_second = len(report.loss) / seconds
     images_per_second = steps_per_second * run.points
     values = {name: float(series[-1]) for name, series in report._asdict().items()}
     values |= {
-        "loss_per_real": values["loss"] / rows,
-        "lam": run.prepared.lam,
+        "loss_per_real": values["loss"] / run.prepared.gram_real,
         "steps_per_second": steps_per_second,
         "images_per_second": images_per_second,
         "worker_restarts": run.workers.restarts,
@@ -166,7 +163,7 @@ def _conclude(run: Started, finished: Finished) -> RunResult:
         run_uri=run.config.run_uri,
         steps=run.config.steps,
         loss=finished.loss,
-        lam=run.prepared.lam,
+        lam=finished.lam,
         seconds=round(run.recorder.elapsed_seconds(), 3),
         points=len(finished.points),
     )
@@ -181,7 +178,7 @@ def _details(run: Started, finished: Finished) -> dict[str, Any]:
     compiled = config.steps - _block(config, 0)
     speed = compiled * len(finished.points) / phases["steps"] if compiled else None
     return {
-        "loss_per_real": finished.loss / len(run.prepared.real),
+        "loss_per_real": finished.loss / run.prepared.gram_real,
         "images_per_second": speed,
         "phase_seconds": phases,
         "seed": config.seed,

@@ -4,6 +4,8 @@ import abc
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+
 from ganntk.config import RunConfig
 from ganntk.distributed.ray_session import stay_on_loopback
 
@@ -41,6 +43,10 @@ class WorkerGroup(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """End the workers, and whatever was started for them."""
+
+    def put(self, value: Any) -> Handle:
+        """A handle of a value, for the arguments of several calls: it travels once."""
+        return value
 
     def map(self, method: str, *arguments: Any) -> list[Handle]:
         """Ask every worker for the same."""
@@ -96,4 +102,6 @@ def open_group(worker: type, config: RunConfig) -> WorkerGroup:
     # Imported here: Ray is not needed above, and reads its environment when it is imported.
     from ganntk.distributed.ray_group import RayGroup
 
+    # The devices are the workers': a driver that looked at them would take memory of the first GPU.
+    jax.config.update("jax_platforms", "cpu")
     return RayGroup(worker, config)

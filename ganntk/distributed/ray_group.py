@@ -48,6 +48,10 @@ class RayGroup(WorkerGroup):
         """Queue the call."""
         return getattr(self._actors[rank], method).remote(*arguments)
 
+    def put(self, value: Any) -> Handle:
+        """Into the object store of this node."""
+        return ray.put(value)
+
     def get(self, handles: Sequence[Handle]) -> list[Any]:
         """Wait for all, at most as long as the cluster's timeout without any answer."""
         waiting, timeout = list(handles), self._config.cluster.timeout_seconds

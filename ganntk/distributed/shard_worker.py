@@ -65,7 +65,14 @@ class ShardWorker:
             drawn = synthesis.first_points(problem, self._x, seed=config.seed)
             whole = Shard(drawn, problem.optimizer.init(drawn))
             self._shard = shards.split(whole, self._workers)[self._rank]
-        return Prepared(dataset.name, dataset.fingerprint, dataset.rows, 0.0, device_name())
+        return Prepared(
+            data_name=dataset.name,
+            data_fingerprint=dataset.fingerprint,
+            real=dataset.rows,
+            lam=0.0,
+            device=device_name(),
+            gram_real=len(dataset.rows),
+        )
 
     def share_of_gram(self) -> Cut:
         """This worker's rows of K(X, X), once per run."""
@@ -103,18 +110,19 @@ class ShardWorker:
         """The training time in force: of the worker that solves."""
         return self._lam
 
-    def solve(self, *blocks: Cut) -> list[Cotangent]:
+    def solve(self, step: int, *blocks: Cut) -> list[Cotangent]:
         """Solve for D and G, and cut the rows of G by their owners: of the worker that solves."""
         with synthesis.numerics():
             real, block = self._solving(blocks)
             lam = jnp.asarray(self._lam, solver_dtype())
             found = solve(self._problem, real, block, lam)
             n = len(self._x)
-            self._reports.append(synthesis.report_of(found, n))
+            self._reports.append(synthesis.report_of(found, n, lam))
+            self._lam = float(synthesis.lam_after(self._problem, found, jnp.asarray(step), lam))
             moving = moving_rows(found.cotangent, n)
             travelling = jax.tree.map(lambda a: np.asarray(a, self._x.dtype), moving)
         return [
-            _rows(travelling, shards.share(len(block), self._workers, rank))
+            rows_of(travelling, shards.share(len(block), self._workers, rank))
             for rank in range(self._workers)
         ]
 
@@ -144,19 +152,19 @@ class ShardWorker:
             self._shard = jax.tree.map(jnp.asarray, own)
 
     def finish(self, *blocks: Cut) -> Any:
-        """The loss and D on the generated rows as they are: of the worker that solves."""
+        """D on the generated rows as they are, the loss and lam: of the worker that solves."""
         with synthesis.numerics():
             real, block = self._solving(blocks)
             lam = jnp.asarray(self._lam, solver_dtype())
             found = solve(self._problem, real, block, lam)
-            return float(found.loss), np.asarray(found.predictions[len(self._x) :])
+            return np.asarray(found.predictions[len(self._x) :]), float(found.loss), self._lam
 
-    def look(self, d: Float[np.ndarray, " m"], loss: float) -> Finished:
+    def look(self, d: Float[np.ndarray, " m"], loss: float, lam: float) -> Finished:
         """This worker's rows at the end, and what is known of each."""
         points = np.asarray(self._own().points, np.float32)
         found = nearest(points, np.asarray(self._x, np.float32))
         own = shards.share(len(d), self._workers, self._rank)
-        return Finished(points, d[own], found.index, found.distance, loss)
+        return Finished(points, d[own], found.index, found.distance, loss, lam)
 
     def _solving(self, blocks: tuple[Cut, ...]) -> tuple[Real, Block]:
         if self._gram is None:
@@ -171,7 +179,8 @@ class ShardWorker:
         return self._shard
 
 
-def _rows(cotangent: Cotangent, rows: slice) -> Cotangent:
+def rows_of(cotangent: Cotangent, rows: slice) -> Cotangent:
+    """Some rows of a cotangent."""
     if isinstance(cotangent, LowRank):
         return cotangent._replace(left=cotangent.left[rows])
     return cotangent[rows]

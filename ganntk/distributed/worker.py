@@ -1,39 +1,52 @@
 """Workers that own whole sets of generated rows: nothing is exchanged between them. Layer 6."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from ganntk import synthesis
+from ganntk import batches, synthesis
 from ganntk.config import RunConfig
-from ganntk.coupling import Independent
+from ganntk.coupling import Batchwise, sets_of
 from ganntk.metrics import nearest
-from ganntk.synthesis import Problem, Real, StepReport, SynthesisState
+from ganntk.synthesis import Problem, StepReport, SynthesisState
+from ganntk.typing import Rows
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a worker found before its first step."""
+    """What a worker found before its first step.
+
+    Attributes:
+        data_name: where the real rows come from.
+        data_fingerprint: of their content.
+        real: all of them.
+        lam: training time at the start.
+        device: what the worker computes on.
+        gram_real: how many real rows a Gram matrix holds: the objective is a sum over its rows.
+    """
 
     data_name: str
     data_fingerprint: str
     real: Float32[np.ndarray, "n ..."]
     lam: float
     device: str
+    gram_real: int
 
 
 @dataclass(frozen=True)
 class Finished:
-    """Generated rows at the end, and what is known of each."""
+    """Generated rows at the end, what is known of each, and the objective and lam there."""
 
     points: Float32[np.ndarray, "m ..."]
     d: Float[np.ndarray, " m"]
     nearest_real: Int[np.ndarray, " m"]
     nearest_distance: Float[np.ndarray, " m"]
     loss: float
+    lam: float
 
 
 def problem_of(config: RunConfig) -> Problem:
@@ -46,6 +59,7 @@ def problem_of(config: RunConfig) -> Problem:
         diagonal=config.diagonal,
         memory_bytes=config.memory_bytes,
         solver=config.solver,
+        lam=config.lam,
     )
 
 
@@ -64,47 +78,41 @@ class Worker:
     def __init__(self, config: RunConfig, rank: int = 0) -> None:
         self._config = config
         self._problem = problem_of(config)
-        coupling = config.coupling
-        sets = coupling.sets if isinstance(coupling, Independent) else 1
-        self._members = range(rank, sets, config.cluster.workers)
-        self._real: Real | None = None
+        self._members = range(rank, sets_of(config.coupling), config.cluster.workers)
         self._states: list[SynthesisState] = []
+        self._rows: Rows = jnp.zeros((0,))
 
     def ping(self) -> bool:
         """Answer."""
         return True
 
     def prepare(self) -> Prepared:
-        """Load the data, compute K(X, X), draw the first points and choose lam."""
+        """Load the data, draw the first points of each set and choose its lam: their mean here."""
         config = self._config
         dataset = config.data.load()
         with synthesis.numerics():
-            self._real = synthesis.prepare(
-                self._problem, jnp.asarray(dataset.rows), precision=config.precision
-            )
-            self._states = [
-                synthesis.init(
-                    self._problem, self._real, config.lam, seed=config.seed, member=member
-                )
-                for member in self._members
-            ]
+            self._rows = jnp.asarray(dataset.rows, config.precision)
+            gram_real = self._look_at_data()
+            self._states = [self._first(member) for member in self._members]
         return Prepared(
             data_name=dataset.name,
             data_fingerprint=dataset.fingerprint,
             real=dataset.rows,
-            lam=float(np.mean([float(state.lam) for state in self._states])),
+            lam=float(np.mean(self.lams())),
             device=device_name(),
+            gram_real=gram_real,
         )
+
+    def lams(self) -> list[float]:
+        """The training time of each set."""
+        return [float(state.lam) for state in self._states]
 
     def advance(self, steps: int) -> list[StepReport]:
         """Take a block of steps on the device, for each set."""
-        real, reports = self._prepared(), []
-        longest = self._config.report_every
+        reports = []
         with synthesis.numerics():
-            for i, state in enumerate(self._states):
-                self._states[i], report = synthesis.advance(
-                    self._problem, real, state, steps=steps, longest=longest
-                )
+            for i, (member, state) in enumerate(zip(self._members, self._states, strict=True)):
+                self._states[i], report = self._advanced(member, state, steps)
                 reports.append(jax.tree.map(np.asarray, report))
         return reports
 
@@ -117,30 +125,71 @@ class Worker:
         return [jax.tree.map(np.asarray, state) for state in self._states]
 
     def restore(self, states: list[SynthesisState]) -> None:
-        """Go on from a snapshot."""
+        """Go on from the states of this worker's sets."""
         with synthesis.numerics():
             self._states = [jax.tree.map(jnp.asarray, state) for state in states]
 
     def finish(self) -> list[Finished]:
         """Look at the generated rows of each set once more."""
-        real = self._prepared()
         found = []
-        for state, points in zip(self._states, self.points(), strict=True):
+        for member, state in zip(self._members, self._states, strict=True):
             with synthesis.numerics():
-                last = synthesis.evaluate(self._problem, real, state.points, state.lam)
-            neighbours = nearest(points, np.asarray(real.rows, np.float32))
+                loss, d = self._looked(member, state)
+            points = np.asarray(state.points, np.float32)
+            neighbours = nearest(points, np.asarray(self._rows, np.float32))
             found.append(
                 Finished(
                     points=points,
-                    d=np.asarray(last.predictions[len(real.rows) :]),
+                    d=np.asarray(d),
                     nearest_real=neighbours.index,
                     nearest_distance=neighbours.distance,
-                    loss=float(last.loss),
+                    loss=float(loss),
+                    lam=float(state.lam),
                 )
             )
         return found
 
-    def _prepared(self) -> Real:
-        if self._real is None:
-            raise RuntimeError("a worker's first call is prepare()")
-        return self._real
+    # What a set's step is: here, one Gram matrix of all its rows.
+
+    def _look_at_data(self) -> int:
+        """Compute what all sets share; the number of real rows in a Gram matrix."""
+        self._real = synthesis.prepare(self._problem, self._rows, precision=self._config.precision)
+        return len(self._rows)
+
+    def _first(self, member: int) -> SynthesisState:
+        return synthesis.init(self._problem, self._real, seed=self._config.seed, member=member)
+
+    def _advanced(
+        self, member: int, state: SynthesisState, steps: int
+    ) -> tuple[SynthesisState, StepReport]:
+        longest = self._config.report_every
+        return synthesis.advance(self._problem, self._real, state, steps=steps, longest=longest)
+
+    def _looked(self, member: int, state: SynthesisState) -> tuple[Any, Any]:
+        """The objective of a set, and D on its generated rows."""
+        last = synthesis.evaluate(self._problem, self._real, state.points, state.lam)
+        return last.loss, last.predictions[len(self._rows) :]
+
+
+class BatchWorker(Worker):
+    """The same with small random batches that share a Gram matrix."""
+
+    def _look_at_data(self) -> int:
+        coupling = self._config.coupling
+        assert isinstance(coupling, Batchwise)
+        self._batched = batches.BatchProblem(self._problem, coupling.batch // 2)
+        return self._batched.half
+
+    def _first(self, member: int) -> SynthesisState:
+        return batches.init(self._batched, self._rows, seed=self._config.seed, member=member)
+
+    def _advanced(
+        self, member: int, state: SynthesisState, steps: int
+    ) -> tuple[SynthesisState, StepReport]:
+        longest = self._config.report_every
+        key = batches.batch_key(self._config.seed, member)
+        return batches.advance(self._batched, self._rows, key, state, steps=steps, longest=longest)
+
+    def _looked(self, member: int, state: SynthesisState) -> tuple[Any, Any]:
+        key = batches.batch_key(self._config.seed, member)
+        return batches.look(self._batched, self._rows, key, state)
