@@ -175,7 +175,7 @@ def test_a_batch_that_nobody_can_make_is_refused(tmp_path):
         run(tmp_path / "a", *EXACT, *generator, "26")
     with pytest.raises(InputError, match="only for 28, 32, 64, 128"):
         run(tmp_path / "b", *EXACT, *generator, "8")
-    with pytest.raises(InputError, match="'vector' .* into one of: auto, rows, vectors"):
+    with pytest.raises(InputError, match=r"'vector' .* into one of: auto, rows, vectors"):
         config.load(None, ["--coupling.exchange", "vector"])
     assert not (tmp_path / "a").exists() or not list((tmp_path / "a").iterdir())
 
