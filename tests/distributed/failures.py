@@ -18,6 +18,10 @@ import psutil  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from ganntk import config, distributed  # noqa: E402
+from ganntk.distributed.choice import SharedGram, Training  # noqa: E402
+from ganntk.distributed.sets import BatchedSets, Sets  # noqa: E402
+
+WORKERS = [strategy.worker for strategy in (SharedGram, Training, BatchedSets, Sets)]
 
 
 class Watcher:
@@ -43,7 +47,7 @@ class Watcher:
 def workers() -> list[psutil.Process]:
     """The processes of the actors, by the name that Ray gives them."""
     found = psutil.process_iter(["cmdline"])
-    names = ("ray::Worker", "ray::ShardWorker")
+    names = tuple(f"ray::{worker.__name__}" for worker in WORKERS)
     return sorted(
         (p for p in found if p.info["cmdline"] and p.info["cmdline"][0].startswith(names)),
         key=lambda p: p.pid,

@@ -19,7 +19,19 @@ WORDS = [
     *["--steps", "60", "--report_every", "10", "--precision", "float64"],
     *["--cluster.workers", "2", "--cluster.snapshot_every", "20"],
 ]
-INDEPENDENT = ["--coupling.type", "independent", "--coupling.sets", "3"]
+# A step of these takes a millisecond: long enough that something can happen in the middle.
+LONG = ["--steps", "3000", "--cluster.snapshot_every", "500", "--sample_every", "1000"]
+COUPLINGS = {
+    "vectors": ["--coupling.exchange", "vectors", "--solver", "lanczos", "--steps", "30"],
+    "independent": ["--coupling.type", "independent", "--coupling.sets", "3", *LONG],
+    "batchwise": [
+        *["--coupling.type", "batchwise", "--coupling.batch", "8", "--coupling.sets", "3", *LONG],
+    ],
+    "generator": [
+        *["--coupling.type", "generator", "--coupling.batch", "8", "--coupling.batches", "3"],
+        *["--coupling.network.channels", "[8, 4]", "--steps", "200"],
+    ],
+}
 
 
 def run(tmp_path: Path, scenario: str, *words: str) -> tuple[dict, np.ndarray, list[dict]]:
@@ -92,8 +104,17 @@ def test_a_node_that_is_removed_changes_nothing(undisturbed, tmp_path):
 
 
 @pytest.mark.slow
-def test_independent_sets_survive_a_killed_worker(tmp_path):
-    _, wanted, _ = run(tmp_path, "undisturbed", *INDEPENDENT)
-    _, rows, records = run(tmp_path, "kill", *INDEPENDENT)
-    assert restarts(records) == 1
-    np.testing.assert_array_equal(rows, wanted)
+@pytest.mark.parametrize("coupling", COUPLINGS)
+@pytest.mark.parametrize("scenario", ["kill", "hang", "node"])
+def test_no_coupling_notices_a_lost_worker(tmp_path_factory, tmp_path, coupling, scenario):
+    words = COUPLINGS[coupling]
+    wanted = tmp_path_factory.getbasetemp() / f"undisturbed-{coupling}"
+    if not wanted.exists():
+        wanted.mkdir()
+        run(wanted, "undisturbed", *words)
+    images = RunFolder.open(str(wanted / "undisturbed")).read_images()
+    assert images is not None
+    timeout = ["--cluster.timeout_seconds", "20"] if scenario == "hang" else []
+    _, rows, records = run(tmp_path, scenario, *words, *timeout)
+    assert restarts(records) >= 1
+    np.testing.assert_array_equal(rows, images.rows)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from ganntk import config
+from ganntk.distributed.choice import SharedGram, strategy_for
 from ganntk.distributed.group import LocalGroup
 from ganntk.distributed.guarded import Guarded
 from ganntk.distributed.recovery import Decision, Event, Failure, WorkerFailureError, decide
-from ganntk.distributed.strategy import ExactShards, Sets, Strategy, strategy_for
+from ganntk.distributed.strategy import Strategy
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -97,7 +98,7 @@ def points_after(
 def test_an_exact_run_that_loses_workers_ends_as_one_that_did_not(doomed):
     words = [*RUN, "--cluster.workers", "2", "--cluster.snapshot_every", "6"]
     run = config.load(None, words)
-    assert strategy_for(run) is ExactShards
+    assert strategy_for(run) is SharedGram
     wanted, whole = points_after(run, 15)
     found, group = points_after(run, 15, **doomed)
     assert whole.replaced == []
@@ -105,11 +106,35 @@ def test_an_exact_run_that_loses_workers_ends_as_one_that_did_not(doomed):
     np.testing.assert_array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("doomed", [{"advance": {4}}, {"points": {1}}, {"prepare": {1}}])
-def test_independent_sets_that_lose_workers_end_as_if_they_did_not(doomed):
-    words = [*RUN, "--cluster.workers", "2", "--coupling.type", "independent"]
-    run = config.load(None, [*words, "--coupling.sets", "3"])
-    assert strategy_for(run) is Sets
+OTHERS = {
+    "independent": ["--coupling.type", "independent", "--coupling.sets", "3"],
+    "batchwise": ["--coupling.type", "batchwise", "--coupling.batch", "4", "--coupling.sets", "3"],
+    "generator": [
+        *["--coupling.type", "generator", "--coupling.network.type", "dense"],
+        *["--coupling.batch", "6", "--coupling.batches", "10"],
+    ],
+    "vectors": ["--coupling.exchange", "vectors", "--solver", "lanczos"],
+}
+
+
+@pytest.mark.parametrize(
+    ("coupling", "doomed"),
+    [
+        ("independent", {"advance": {4}}),
+        ("independent", {"points": {1}}),
+        ("independent", {"prepare": {1}}),
+        ("batchwise", {"advance": {4}, "finish": {2}}),
+        ("generator", {"share": {25}}),
+        ("generator", {"added": {7}, "look": {2}}),
+        ("generator", {"start": {1}}),
+        ("vectors", {"multiply": {3}}),  # while lam is chosen
+        ("vectors", {"multiply": {60}, "move_along": {7}}),
+        ("vectors", {"keep_share": {2}, "keep_rows": {9}}),
+    ],
+)
+def test_no_coupling_notices_the_loss_of_workers(coupling, doomed):
+    words = [*RUN, *OTHERS[coupling], "--cluster.workers", "2", "--cluster.snapshot_every", "3"]
+    run = config.load(None, words)
     wanted, _ = points_after(run, 6)
     found, group = points_after(run, 6, **doomed)
     assert group.replaced != []
