@@ -105,8 +105,8 @@ def test_the_fingerprint_is_of_what_decides_the_numbers():
     assert config.fingerprint(config.load(None, ["--kernel", "fnn"])) != base
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "mixture25"])
+@pytest.mark.parametrize("name", ["digits", "mnist", "mixture25", "generator_mnist"])
 def test_every_shipped_configuration_loads(name, request):
     path = request.config.rootpath / "configs" / f"{name}.yaml"
     assert set(yaml.safe_load(path.read_text())) <= set(yaml.safe_load(config.dump(RunConfig())))
-    config.load(str(path), ["--data.uri", "somewhere"] if name == "mnist" else [])
+    config.load(str(path), ["--data.uri", "somewhere"] if "mnist" in name else [])

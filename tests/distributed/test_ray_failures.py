@@ -81,6 +81,24 @@ def test_a_run_on_two_ray_workers_is_that_of_two_in_this_process(undisturbed, tm
     np.testing.assert_array_equal(images.rows, undisturbed[1])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [[], COUPLINGS["vectors"][:4]], ids=["rows", "vectors"])
+def test_fifty_steps_on_one_to_four_workers_are_those_of_one_device(tmp_path, words):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.distributed.outcomes", *words],
+        env=os.environ | {"HOME": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=550,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) == 8
+    assert max(found.values()) < 1e-9, found
+
+
 @pytest.mark.parametrize("scenario", ["kill", pytest.param("kill-solver", marks=pytest.mark.slow)])
 def test_a_worker_that_is_killed_in_a_step_changes_nothing(undisturbed, tmp_path, scenario):
     printed, rows, records = run(tmp_path, scenario)

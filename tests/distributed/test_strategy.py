@@ -1,6 +1,6 @@
 """Couplings over several workers of this process: the same numbers on any number of them."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,11 +9,9 @@ import pytest
 from ganntk import config, distributed
 from ganntk.distributed.choice import Costs, exchange_for, strategy_for
 from ganntk.distributed.group import open_group
-from ganntk.distributed.strategy import each
-from ganntk.distributed.worker import Finished
 from ganntk.errors import InputError, NonFiniteObjectiveError
 from ganntk.run_folder import RunFolder
-from ganntk.synthesis import StepReport
+from tests.distributed.outcomes import Outcome, outcome
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -67,30 +65,6 @@ COUPLINGS = {
         *["--coupling.network.channels", "[8, 4]", "--coupling.network.latent", "3"],
     ],
 }
-
-
-class Outcome(NamedTuple):
-    """A run without its folder, in the precision that it has."""
-
-    lam: float
-    report: StepReport
-    snapshot: Any
-    finished: Finished
-
-
-def outcome(words: list[str], steps: int = 6) -> Outcome:
-    """Some steps with a snapshot in the middle that the run goes on from."""
-    given = config.load(None, words)
-    chosen = strategy_for(given)
-    with open_group(chosen.worker, given) as group:
-        strategy = chosen(group, given)
-        lam = strategy.prepare().lam
-        half = steps // 2
-        first = strategy.advance(0, half)
-        strategy.restore(strategy.snapshot(), ())
-        second = strategy.advance(half, steps - half)
-        report = each([first, second], np.concatenate)
-        return Outcome(lam, report, strategy.snapshot(), strategy.finish())
 
 
 def assert_same(found: Outcome, wanted: Outcome, error: float) -> None:

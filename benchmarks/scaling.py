@@ -1,0 +1,258 @@
+"""Several workers on Ray: a step, what the driver adds to it, what travels; a model of more.
+
+``python -m benchmarks.scaling [--workers 1 2] [--n 256] [--steps 20]``. The peer is the same run in
+this process, on one worker. A worker's own time is measured inside its methods; the overhead of a
+step is the wall time less the slowest worker of every phase.
+"""
+
+import argparse
+import dataclasses
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from benchmarks.harness import duration, table
+from ganntk import config
+from ganntk.config import RunConfig
+from ganntk.coupling import Generator
+from ganntk.distributed.choice import Costs, strategy_for
+from ganntk.distributed.group import open_group
+
+COUPLINGS = {
+    "exact, rows": ["--coupling.exchange", "rows"],
+    "exact, vectors": ["--coupling.exchange", "vectors", "--solver", "lanczos"],
+    "independent": ["--coupling.type", "independent"],
+    "batchwise": ["--coupling.type", "batchwise", "--coupling.batch", "64"],
+    "generator": [
+        *["--coupling.type", "generator", "--coupling.batch", "64"],
+        *["--coupling.network.width", "0.25"],
+    ],
+}
+# Solutions of 256 + 256 rows take so many products of two vectors.
+PRODUCTS = Costs().products
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One coupling on some workers, for each step.
+
+    Attributes:
+        workers: how many.
+        wall: median seconds of a step.
+        spread: the least and the most of them.
+        compute: seconds of the slowest worker, phase by phase.
+        phases: the same, by method.
+    """
+
+    workers: int
+    wall: float
+    spread: tuple[float, float]
+    compute: float
+    phases: dict[str, float]
+
+    @property
+    def overhead(self) -> float:
+        """Seconds that are nobody's computation."""
+        return self.wall - self.compute
+
+
+def timed(worker: type) -> type:
+    """The same worker with a clock in each public method."""
+
+    class Timed(worker):
+        def __init__(self, *arguments: Any) -> None:
+            self.seconds: dict[str, list[float]] = defaultdict(list)
+            super().__init__(*arguments)
+
+        def spent(self) -> dict[str, list[float]]:
+            found, self.seconds = dict(self.seconds), defaultdict(list)
+            return found
+
+    def clocked(name: str) -> Any:
+        def method(self: Any, *arguments: Any) -> Any:
+            began = time.perf_counter()
+            found = getattr(worker, name)(self, *arguments)
+            self.seconds[name].append(time.perf_counter() - began)
+            return found
+
+        return method
+
+    for name in dir(worker):
+        if not name.startswith("_") and callable(getattr(worker, name)) and name != "ping":
+            setattr(Timed, name, clocked(name))
+    return Timed
+
+
+def configured(coupling: str, n: int, workers: int, parts: int, address: str) -> RunConfig:
+    """The run that is measured: real digits of scikit-learn at 28 x 28 would need more of them."""
+    words = [*COUPLINGS[coupling], "--data.size", str(n), "--points.count", str(n)]
+    words += ["--kernel", "cnn-small", "--lam", "2", "--cluster.workers", str(workers)]
+    words += ["--cluster.address", address, "--report_every", "1"]
+    if coupling in ("independent", "batchwise"):
+        words += ["--coupling.sets", str(parts)]
+    if coupling == "generator":
+        words += ["--coupling.batches", str(parts), "--coupling.network.channels", "[32, 16]"]
+    return config.load(None, words)
+
+
+def measure(given: RunConfig, steps: int) -> Measured:
+    """Steps one by one after two that compile."""
+    chosen = strategy_for(given)
+    with open_group(timed(chosen.worker), given) as group:
+        strategy = chosen(group, given)
+        strategy.prepare()
+        strategy.advance(0, 1)
+        strategy.advance(1, 1)
+        group.call("spent")
+        walls = []
+        for step in range(2, 2 + steps):
+            began = time.perf_counter()
+            strategy.advance(step, 1)
+            walls.append(time.perf_counter() - began)
+        spent = group.call("spent")
+    phases: dict[str, float] = {}
+    for name in sorted({name for own in spent for name in own}):
+        phases[name] = max(sum(own.get(name, ())) for own in spent) / steps
+    workers = given.cluster.workers
+    spread = (min(walls), max(walls))
+    return Measured(workers, float(np.median(walls)), spread, sum(phases.values()), phases)
+
+
+def moved_bytes(given: RunConfig, row_numbers: int, n: int, m: int, coupling: str) -> float:
+    """Bytes between processes in a step, counted from shapes; float32 rows."""
+    workers = given.cluster.workers
+    if workers == 1:
+        return 0.0
+    elsewhere = 1 - 1 / workers
+    gathered = workers * elsewhere * m * row_numbers * 4
+    if coupling == "exact, rows":
+        # Rows of K to one worker, and as many numbers of G back.
+        return gathered + 2 * elsewhere * m * (m + n) * 4
+    if coupling == "exact, vectors":
+        one = workers * (n + m) * 2 * 8 + (workers * n + m) * 2 * 8
+        factors = workers * (2 * m + n) * 2 * PRODUCTS * 4
+        return gathered + PRODUCTS * one + factors
+    if coupling == "generator":
+        return 2 * workers * weights_bytes(given)
+    return 0.0
+
+
+def weights_bytes(given: RunConfig) -> float:
+    """Of the generator."""
+    from ganntk.generators import network
+
+    assert isinstance(given.coupling, Generator)
+    shape = (8, 8, 1)
+    weights = jax.eval_shape(
+        lambda: network.start(given.coupling.network, shape, jax.random.key(0))  # type: ignore[union-attr]
+    )
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(weights))
+
+
+def predicted(
+    coupling: str, one: Measured, given: RunConfig, n: int, gpus: int, costs: Costs
+) -> tuple[float, float, float]:
+    """Seconds of a step on so many devices: work, calls, bytes.
+
+    Work that rows share falls with the number of workers; a solution on one worker does not.
+    """
+    many = dataclasses.replace(given, cluster=dataclasses.replace(given.cluster, workers=gpus))
+    solving = one.phases.get("solve", 0.0)
+    calls = {"exact, rows": 3, "exact, vectors": 3 + PRODUCTS, "generator": 1}.get(coupling, 1)
+    parts = 1 if coupling.startswith("exact") else gpus  # weak scaling: a part for each device
+    work = (one.compute - solving) * parts / gpus + solving
+    # Into one process, which is the narrow place: the solver, or the driver.
+    travelling = moved_bytes(many, 64, n, n, coupling) / (
+        gpus if coupling == "exact, vectors" else 1
+    )
+    return (
+        work,
+        calls * (costs.call_seconds + gpus * costs.worker_seconds),
+        travelling / costs.bytes_per_second,
+    )
+
+
+def report(n: int, steps: int, workers: list[int]) -> None:
+    """Print the measured table, then the model."""
+    rows, model = [], []
+    costs = Costs()
+    for coupling in COUPLINGS:
+        alone = measure(configured(coupling, n, 1, 1, "none"), steps)
+        for count in workers:
+            parts = 1 if coupling.startswith("exact") else max(workers)
+            for kind, size in (("strong", parts), ("weak", count)):
+                if coupling.startswith("exact") and kind == "weak":
+                    continue
+                given = configured(coupling, n, count, max(size, count), "local")
+                found = measure(given, steps)
+                travelled = moved_bytes(given, 64, n, n, coupling)
+                busy = ", ".join(
+                    f"{name} {seconds * 1e3:.1f}"
+                    for name, seconds in found.phases.items()
+                    if seconds > 5e-4
+                )
+                rows.append(
+                    [
+                        coupling,
+                        kind,
+                        str(count),
+                        f"{duration(found.wall)} ({duration(found.spread[0])} to "
+                        f"{duration(found.spread[1])})",
+                        duration(found.compute),
+                        duration(found.overhead),
+                        f"{travelled / 1e6:.2f}",
+                        busy,
+                    ]
+                )
+        for gpus in (8, 80):
+            given = configured(coupling, n, 1, 1, "none")
+            work, calls, moving = predicted(coupling, alone, given, n, gpus, costs)
+            total = work + calls + moving
+            model.append(
+                [
+                    coupling,
+                    str(gpus),
+                    *(f"{1e3 * each:.1f}" for each in (work, calls, moving, total)),
+                ]
+            )
+    print(f"\n{n} real and {n} generated digits of 8 x 8, cnn-small, float32, {steps} steps each\n")
+    print(
+        table(
+            [
+                "coupling",
+                "scaling",
+                "workers",
+                "step",
+                "compute",
+                "overhead",
+                "MB moved",
+                "ms by phase",
+            ],
+            rows,
+        )
+    )
+    print(
+        f"\nmodel: {costs.call_seconds * 1e3:g} ms for a call and its answers, "
+        f"{costs.worker_seconds * 1e3:g} ms more for each worker, "
+        f"{costs.bytes_per_second / 1e9:g} GB/s into a process, {PRODUCTS} products; work as on "
+        "one worker here, shared by rows (exact) or one part for each device (the others)\n"
+    )
+    print(table(["coupling", "devices", "work, ms", "calls, ms", "bytes, ms", "step, ms"], model))
+
+
+def main() -> None:
+    """Parse the options and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--n", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=20)
+    options = parser.parse_args()
+    report(options.n, options.steps, options.workers)
+
+
+if __name__ == "__main__":
+    main()
