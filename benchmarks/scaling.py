@@ -87,8 +87,10 @@ def timed(worker: type) -> type:
     return Timed
 
 
-def configured(coupling: str, n: int, workers: int, parts: int, address: str) -> RunConfig:
-    """The run that is measured: real digits of scikit-learn at 28 x 28 would need more of them."""
+def configured(
+    coupling: str, n: int, workers: int, parts: int, address: str = "local"
+) -> RunConfig:
+    """The run that is measured: the digits of scikit-learn, 8 x 8."""
     words = [*COUPLINGS[coupling], "--data.size", str(n), "--points.count", str(n)]
     words += ["--kernel", "cnn-small", "--lam", "2", "--cluster.workers", str(workers)]
     words += ["--cluster.address", address, "--report_every", "1"]
@@ -178,63 +180,21 @@ def predicted(
 
 def report(n: int, steps: int, workers: list[int]) -> None:
     """Print the measured table, then the model."""
-    rows, model = [], []
-    costs = Costs()
+    rows, model, costs = [], [], Costs()
     for coupling in COUPLINGS:
         alone = measure(configured(coupling, n, 1, 1, "none"), steps)
         for count in workers:
             parts = 1 if coupling.startswith("exact") else max(workers)
-            for kind, size in (("strong", parts), ("weak", count)):
-                if coupling.startswith("exact") and kind == "weak":
-                    continue
-                given = configured(coupling, n, count, max(size, count), "local")
-                found = measure(given, steps)
-                travelled = moved_bytes(given, 64, n, n, coupling)
-                busy = ", ".join(
-                    f"{name} {seconds * 1e3:.1f}"
-                    for name, seconds in found.phases.items()
-                    if seconds > 5e-4
-                )
-                rows.append(
-                    [
-                        coupling,
-                        kind,
-                        str(count),
-                        f"{duration(found.wall)} ({duration(found.spread[0])} to "
-                        f"{duration(found.spread[1])})",
-                        duration(found.compute),
-                        duration(found.overhead),
-                        f"{travelled / 1e6:.2f}",
-                        busy,
-                    ]
-                )
+            rows.append(_row(coupling, "strong", configured(coupling, n, count, parts), steps))
+            if not coupling.startswith("exact"):
+                rows.append(_row(coupling, "weak", configured(coupling, n, count, count), steps))
+            print(*rows[-1], sep="  ", flush=True)
+        given = configured(coupling, n, 1, 1, "none")
         for gpus in (8, 80):
-            given = configured(coupling, n, 1, 1, "none")
-            work, calls, moving = predicted(coupling, alone, given, n, gpus, costs)
-            total = work + calls + moving
-            model.append(
-                [
-                    coupling,
-                    str(gpus),
-                    *(f"{1e3 * each:.1f}" for each in (work, calls, moving, total)),
-                ]
-            )
+            times = predicted(coupling, alone, given, n, gpus, costs)
+            model.append([coupling, str(gpus), *(f"{1e3 * t:.1f}" for t in (*times, sum(times)))])
     print(f"\n{n} real and {n} generated digits of 8 x 8, cnn-small, float32, {steps} steps each\n")
-    print(
-        table(
-            [
-                "coupling",
-                "scaling",
-                "workers",
-                "step",
-                "compute",
-                "overhead",
-                "MB moved",
-                "ms by phase",
-            ],
-            rows,
-        )
-    )
+    print(table(_MEASURED, rows))
     print(
         f"\nmodel: {costs.call_seconds * 1e3:g} ms for a call and its answers, "
         f"{costs.worker_seconds * 1e3:g} ms more for each worker, "
@@ -242,6 +202,28 @@ def report(n: int, steps: int, workers: list[int]) -> None:
         "one worker here, shared by rows (exact) or one part for each device (the others)\n"
     )
     print(table(["coupling", "devices", "work, ms", "calls, ms", "bytes, ms", "step, ms"], model))
+
+
+_MEASURED = [
+    "coupling", "scaling", "workers", "step", "compute", "overhead", "MB moved", "ms by phase",
+]  # fmt: skip
+
+
+def _row(coupling: str, kind: str, given: RunConfig, steps: int) -> list[str]:
+    """One measured line."""
+    found, n = measure(given, steps), given.points.count
+    low, high = map(duration, found.spread)
+    busy = (f"{name} {s * 1e3:.1f}" for name, s in found.phases.items() if s > 5e-4)
+    return [
+        coupling,
+        kind,
+        str(given.cluster.workers),
+        f"{duration(found.wall)} ({low} to {high})",
+        duration(found.compute),
+        duration(found.overhead),
+        f"{moved_bytes(given, 64, n, n, coupling) / 1e6:.2f}",
+        ", ".join(busy),
+    ]
 
 
 def main() -> None:

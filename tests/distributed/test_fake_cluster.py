@@ -25,7 +25,8 @@ def test_eighty_workers_are_placed_step_and_leave_nothing_behind(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     print(done.stdout)  # noqa: T201 (the numbers of docs/benchmarks.md)
-    _, _, *couplings, last = (json.loads(line) for line in done.stdout.splitlines() if line[:1] == "{")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    _, _, *couplings, last = map(json.loads, lines)
     assert len(couplings) == 5
     for found in couplings:
         assert found["free_gpus"] == 0, found  # all eighty are taken
