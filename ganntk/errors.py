@@ -10,3 +10,7 @@ class InputError(ValueError):
 
 class NonFiniteObjectiveError(FloatingPointError):
     """The objective left the finite numbers: the run stops, nothing is replaced."""
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint could not be written, or none could be restored: nothing committed is lost."""

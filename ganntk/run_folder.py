@@ -8,7 +8,9 @@ file                             holds
 ``samples/00000100.png``         the generated rows at step 100, as one picture
 ``real/part-00000.parquet``      the first real rows, at most 4096: ``image``, ``index``
 ``images/part-00000.parquet``    the generated rows at the end of the run, see below
+``checkpoints/``                 the state at some steps: `ganntk.checkpoint`
 ``result.json``                  the numbers of the finished run; written last
+``quality.json``                 what `ganntk evaluate` measured, at any time
 ``report.html``                  drawn from the others, at any time
 ===============================  ==================================================================
 
@@ -35,6 +37,7 @@ CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
 RESULT = "result.json"
 REPORT = "report.html"
+QUALITY = "quality.json"
 MOST_REAL_ROWS = 4096
 _PART = "part-00000.parquet"
 
@@ -91,9 +94,15 @@ class RunFolder:
             InputError: when the folder already holds a run or cannot be written.
         """
         folder = cls(uri)
-        if any(storage.exists(folder.path(name)) for name in (CONFIG, METRICS, RESULT)):
+        if storage.exists(folder.path(RESULT)):
             raise InputError(
-                f"{uri} already holds a run: choose another --run_uri, or delete it yourself"
+                f"{uri} already holds a run: choose another --run_uri, give it more steps with "
+                f"`ganntk resume {uri} --steps N`, or delete it yourself"
+            )
+        if any(storage.exists(folder.path(name)) for name in (CONFIG, METRICS)):
+            raise InputError(
+                f"{uri} already holds a run that did not finish: go on with `ganntk resume {uri}`, "
+                "choose another --run_uri, or delete it yourself"
             )
         storage.make_folder(uri)
 
@@ -118,6 +127,28 @@ class RunFolder:
     def config_text(self) -> str:
         """The resolved configuration as YAML."""
         return storage.read_text(self.path(CONFIG))
+
+    def cut(self, step: int, config_text: str) -> float:
+        """Forget what came after a step, for a run that goes on from there.
+
+        Args:
+            step: records and pictures of later steps go, and so does the result.
+            config_text: the configuration that the run goes on with.
+
+        Returns:
+            Seconds that the run had taken by then.
+        """
+        kept = [line for line in self.read_metrics() if line["step"] <= step]
+        # Totals of phases are recorded at the end, and again at the next one.
+        kept = [line for line in kept if "phase_seconds" not in line]
+        text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in kept)
+        storage.write_text(self.path(METRICS), text)
+        for taken, uri in self.sample_uris().items():
+            if taken > step:
+                storage.remove(uri)
+        storage.remove(self.path(RESULT))
+        storage.write_text(self.path(CONFIG), config_text)
+        return float(kept[-1]["elapsed_seconds"]) if kept else 0.0
 
     def write_samples(self, step: int, rows: Rows, *, reference: Rows | None = None) -> str:
         """Save the picture of the generated rows at one step; returns its URI.
@@ -223,6 +254,16 @@ class RunFolder:
     def read_result(self) -> dict[str, Any] | None:
         """The numbers of the finished run, or None when it has not finished."""
         uri = self.path(RESULT)
+        return json.loads(storage.read_text(uri)) if storage.exists(uri) else None
+
+    def write_quality(self, quality: Mapping[str, Any]) -> None:
+        """Write `quality.json`, in the place of an earlier one."""
+        text = json.dumps(dict(quality), indent=2, allow_nan=False)
+        storage.write_text(self.path(QUALITY), text + "\n")
+
+    def read_quality(self) -> dict[str, Any] | None:
+        """What an evaluation measured, or None where there was none."""
+        uri = self.path(QUALITY)
         return json.loads(storage.read_text(uri)) if storage.exists(uri) else None
 
     def _read_parts(self, name: str) -> pa.Table | None:

@@ -13,7 +13,8 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ganntk import __version__
-from ganntk.errors import InputError, NonFiniteObjectiveError
+from ganntk.cli import evaluate
+from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
 
 _DESCRIPTION = "Synthesise images from few images with neural tangent kernels."
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options, rest)
     except InputError as error:
         return _say(str(error), 2)
-    except NonFiniteObjectiveError as error:
+    except (NonFiniteObjectiveError, CheckpointError) as error:
         return _say(str(error), 1)
     except KeyboardInterrupt:
         return _say("interrupted", 130)
@@ -63,6 +64,24 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.add_argument("--config", metavar="FILE", help="YAML file, on any storage")
     synthesize.set_defaults(command=_synthesize)
 
+    resume = commands.add_parser(
+        "resume",
+        help="go on with a run from its last checkpoint",
+        usage="ganntk resume RUN_URI [--steps N] [--a.b VALUE]...",
+        epilog="Options may change steps, cluster, checkpoints, report_every and sample_every.",
+        allow_abbrev=False,
+    )
+    resume.add_argument("run_uri", help="the run's folder, on any storage")
+    resume.set_defaults(command=_resume)
+
+    evaluation = commands.add_parser(
+        "evaluate",
+        help="measure a run's rows beside training, held-out and noisy rows",
+        allow_abbrev=False,
+    )
+    evaluate.add_options(evaluation)
+    evaluation.set_defaults(command=_evaluate)
+
     report = commands.add_parser("report", help="draw report.html of a run folder again")
     report.add_argument("run_uri", help="the run's folder, on any storage")
     report.set_defaults(command=_report)
@@ -84,6 +103,26 @@ def _synthesize(options: argparse.Namespace, overrides: list[str]) -> int:
     with progress() as shown:
         result = run(configuration, shown)
     sys.stdout.write(json.dumps(vars(result)) + "\n")
+    return 0
+
+
+def _resume(options: argparse.Namespace, overrides: list[str]) -> int:
+    from ganntk import config
+    from ganntk.cli.progress import progress
+    from ganntk.distributed import resume
+    from ganntk.run_folder import CONFIG, RunFolder
+
+    given = RunFolder.open(options.run_uri).path(CONFIG)
+    configuration = config.load(given, [*overrides, "--run_uri", options.run_uri])
+    with progress() as shown:
+        result = resume(configuration, shown)
+    sys.stdout.write(json.dumps(vars(result)) + "\n")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace, rest: list[str]) -> int:
+    _refuse(rest)
+    evaluate.evaluate(options, sys.stdout)
     return 0
 
 

@@ -62,6 +62,21 @@ def nearest(
     return Nearest(index, np.concatenate([part.distance for part in parts]))
 
 
+def merge(one: Nearest, other: Nearest, *, first: int) -> Nearest:
+    """What two shards of real rows have for the same generated rows; the first on a tie.
+
+    Args:
+        one: from the earlier shard.
+        other: from the later shard.
+        first: number of the later shard's first real row, among all.
+    """
+    is_nearer = other.distance < one.distance
+    return Nearest(
+        np.where(is_nearer, first + other.index, one.index),
+        np.where(is_nearer, other.distance, one.distance),
+    )
+
+
 def _nearest_of(generated: np.ndarray, real: np.ndarray, block: int) -> Nearest:
     """The nearest real rows of one block of generated rows."""
     z = _flat(generated)

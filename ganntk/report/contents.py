@@ -29,6 +29,7 @@ class Contents:
         samples: step -> PNG file of the generated rows at that step.
         real: the saved real rows.
         generated: the generated rows at the end of the run.
+        quality: `quality.json`, empty where the run has not been evaluated.
     """
 
     run_uri: str
@@ -38,6 +39,7 @@ class Contents:
     samples: Mapping[int, bytes]
     real: Rows | None
     generated: SavedImages | None
+    quality: Mapping[str, Any]
 
     @property
     def is_finished(self) -> bool:
@@ -85,6 +87,7 @@ def read(folder: RunFolder) -> Contents:
         samples=_samples(folder),
         real=folder.read_real(),
         generated=folder.read_images(),
+        quality=folder.read_quality() or {},
     )
 
 

@@ -11,12 +11,13 @@ import numpy as np
 from ganntk.report import curves, pictures
 from ganntk.report.contents import Contents
 from ganntk.report.numbers import fixed, number, seconds
+from ganntk.report.quality import tables
 from ganntk.run_folder import Rows
 
 
 def render(run: Contents) -> str:
     """The whole page as HTML that needs nothing outside itself."""
-    sections = (_rows, _samples, _curves, _nearest, _facts, _configuration)
+    sections = (_rows, _samples, _curves, _nearest, _quality, _facts, _configuration)
     return Template(_resource("page.html")).substitute(
         name=escape(run.name),
         status="finished" if run.is_finished else "unfinished",
@@ -216,6 +217,18 @@ def _nearest(run: Contents) -> str:
         "distance: from the closest pair of the run to the farthest, evenly by rank."
     )
     return _section("Nearest real images", note, f'<div class="pairs">{body}</div>')
+
+
+def _quality(run: Contents) -> str:
+    """What `ganntk evaluate` measured, beside the baselines."""
+    if not run.quality:
+        return ""
+    note = (
+        f"Generated rows and three baselines against {number(run.quality['reference_count'])} rows "
+        f"of {escape(run.quality['reference'])}, with 95 % intervals. AM-SSIM and memorisation say "
+        "how near a set is to the training rows: fresh held-out rows are the measure."
+    )
+    return _section("Quality", note, tables(run.quality))
 
 
 def _facts(run: Contents) -> str:

@@ -1,0 +1,95 @@
+"""A text file that grows by lines. Layer 1."""
+
+import io
+import os
+from collections.abc import Callable
+from typing import IO, Any
+
+from fsspec.implementations.local import LocalFileSystem
+
+from ganntk.errors import InputError
+from ganntk.storage.places import Uri, locate, reading
+
+_SCAN_BYTES = 1 << 16
+
+
+class AppendLog:
+    """A text file that grows by lines, such as ``metrics.jsonl``.
+
+    A local file gets each line at once. An object store knows no appending: lines wait in memory
+    and `flush` puts the whole object again, so flush at checkpoints rather than at every line.
+    A last line without its end, left by a crash, is dropped on opening.
+
+    Args:
+        uri: the file; it is made when missing and continued when not.
+
+    Raises:
+        InputError: the scheme is unknown, its driver is missing, or `uri` is a folder.
+    """
+
+    def __init__(self, uri: Uri) -> None:
+        fs, path = locate(uri)
+        with reading(uri):
+            self._stream, self._store = (
+                _file_tail(path) if isinstance(fs, LocalFileSystem) else _object_tail(fs, path)
+            )
+        self._stream.truncate(_end_of_last_line(self._stream))
+        self._stream.seek(0, os.SEEK_END)
+        self._is_stored = False
+
+    def append(self, line: str) -> None:
+        """Add one line.
+
+        Args:
+            line: text without line breaks; the end of the line is added.
+
+        Raises:
+            InputError: the text holds a line break.
+        """
+        if "\n" in line:
+            raise InputError(f"a log line holds a line break ({line[:40]!r}): append one at a time")
+        self._stream.write(line.encode("utf-8") + b"\n")
+        self._stream.flush()
+        self._is_stored = False
+
+    def flush(self) -> None:
+        """Make every appended line durable."""
+        if not self._is_stored:
+            self._store()
+            self._is_stored = True
+
+    def close(self) -> None:
+        """Flush, and let go of the file."""
+        self.flush()
+        self._stream.close()
+
+    def __enter__(self) -> "AppendLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _file_tail(path: str) -> tuple[IO[bytes], Callable[[], None]]:
+    """A local file to append to, and what makes its lines durable."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    stream = open(path, "ab+")  # noqa: SIM115 (the log closes it)
+    return stream, lambda: os.fsync(stream.fileno())
+
+
+def _object_tail(fs: Any, path: str) -> tuple[IO[bytes], Callable[[], None]]:
+    """The content of an object to append to, and what puts it again."""
+    stream = io.BytesIO(fs.cat_file(path) if fs.exists(path) else b"")
+    return stream, lambda: fs.pipe_file(path, stream.getvalue())
+
+
+def _end_of_last_line(stream: IO[bytes]) -> int:
+    """The offset behind the last line break, found from the end without reading it all."""
+    start = stream.seek(0, os.SEEK_END)
+    while start > 0:
+        end, start = start, max(0, start - _SCAN_BYTES)
+        stream.seek(start)
+        found = stream.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+    return 0

@@ -1,0 +1,90 @@
+"""Addresses: which file system and which path a URI means, and its errors as sentences. Layer 1."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import fsspec
+
+from ganntk.errors import InputError
+
+Uri: TypeAlias = str | os.PathLike[str]
+"""A local path, or ``scheme://...`` of any scheme that fsspec knows."""
+
+# Drivers that an extra of ganntk installs; for other schemes fsspec says what is missing.
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+
+
+def join(uri: Uri, *parts: str) -> str:
+    """Put file or folder names below a URI, with one slash between them.
+
+    Args:
+        uri: a folder.
+        parts: names or relative paths; slashes at their ends do not matter.
+
+    Returns:
+        The URI of the file or folder, in the form that `uri` has.
+
+    Example:
+        >>> join("s3://bucket/runs/", "a", "config.yaml")
+        's3://bucket/runs/a/config.yaml'
+    """
+    base = os.fspath(uri)
+    for part in parts:
+        separator = "" if base.endswith("/") or not base else "/"
+        base = f"{base}{separator}{part.strip('/')}"
+    return base
+
+
+def locate(uri: Uri) -> tuple[Any, str]:
+    """The file system of a URI and the path in it."""
+    text = os.fspath(uri)
+    if "://" not in text:
+        return fsspec.filesystem("file"), os.path.abspath(os.path.expanduser(text))
+    scheme = text.split("://", 1)[0]
+    try:
+        fs, path = fsspec.core.url_to_fs(text)
+    except ImportError as error:
+        extra = _EXTRAS.get(scheme)
+        remedy = f"pip install ganntk[{extra}]" if extra else reason(error)
+        raise InputError(
+            f"the driver for {scheme}:// of {text} is not installed: {remedy}"
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"cannot use the address {text} ({reason(error)}): "
+            "give a path, or s3://, gs:// or another scheme of fsspec"
+        ) from error
+    # Another process may have written since this one last looked.
+    fs.invalidate_cache()
+    return fs, path
+
+
+@contextlib.contextmanager
+def reading(uri: Uri) -> Iterator[None]:
+    """Turn the errors of reading into sentences."""
+    text = os.fspath(uri)
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"no file at {text}: check the path") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{text} is a folder, and a file was expected: check the path") from error
+    except (OSError, *driver_errors()) as error:
+        raise InputError(
+            f"cannot open {text} ({reason(error)}): check its permissions and your credentials"
+        ) from error
+
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What drivers raise that is no `OSError`: missing credentials, an unknown region."""
+    botocore = sys.modules.get("botocore.exceptions")
+    return (botocore.BotoCoreError,) if botocore else ()
+
+
+def reason(error: BaseException) -> str:
+    """The first line of an error, or its kind where it says nothing."""
+    text = (getattr(error, "strerror", None) or str(error)).strip()
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
