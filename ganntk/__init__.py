@@ -6,7 +6,7 @@ Importing it starts neither Ray nor a device; each name below is imported when i
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ganntk.errors import InputError, NonFiniteObjectiveError
+from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
 
 if TYPE_CHECKING:
     from ganntk import discriminator, generators, kernels, lam, objectives, report
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CheckpointError",
     "InputError",
     "NonFiniteObjectiveError",
     "Optimizer",

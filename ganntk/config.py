@@ -17,6 +17,7 @@ import yaml
 from draccus.utils import ParsingError
 
 from ganntk import storage
+from ganntk.checkpoint.policy import Checkpoints
 from ganntk.coupling import Coupling, Exact, Generator, parts_of
 from ganntk.data import Source
 from ganntk.data.digits import Digits
@@ -30,6 +31,17 @@ from ganntk.optimizers import Optimizer
 from ganntk.registry import unknown_name
 
 Precision = Literal["float32", "float64"]
+
+# Where a run is written, where and how fast it runs, how long, and what is seen of it meanwhile.
+_INDECISIVE = (
+    "run_uri",
+    "cluster",
+    "checkpoints",
+    "report_every",
+    "sample_every",
+    "steps",
+    "memory_bytes",
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +104,7 @@ class RunConfig:
         diagonal: relative regulariser of the Gram matrix's diagonal; the authors' code has 1e-5.
         memory_bytes: budget for the feature maps of one kernel tile; None for the default.
         cluster: where the workers run.
+        checkpoints: when the state is saved, and what is kept of it.
     """
 
     run_uri: str = "runs/{time}"
@@ -111,6 +124,7 @@ class RunConfig:
     diagonal: float = 0.0
     memory_bytes: int | None = None
     cluster: Cluster = field(default_factory=Cluster)
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
 
     def __post_init__(self) -> None:
         for name in ("steps", "report_every", "sample_every"):
@@ -172,10 +186,37 @@ def fingerprint(config: RunConfig) -> str:
     The solver decides them as the precision does: from float32 kernels Lanczos differs from `eigh`
     by 1e-6 in a step, and a long run makes that visible.
     """
+    text = yaml.safe_dump(_decisive(config), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(one: RunConfig, other: RunConfig) -> list[str]:
+    """Where two configurations differ in what decides the numbers, as ``key: this, not that``."""
+    ours, theirs = _flat(_decisive(one)), _flat(_decisive(other))
+    return [
+        f"{key}: {ours.get(key)}, not {theirs.get(key)}"
+        for key in sorted({*ours, *theirs})
+        if ours.get(key) != theirs.get(key)
+    ]
+
+
+def _decisive(config: RunConfig) -> dict[str, Any]:
+    """What is left of an encoded configuration when the place and the pace are taken out."""
     encoded = _encoded(config)
-    for name in ("run_uri", "cluster", "report_every", "sample_every", "steps", "memory_bytes"):
+    for name in _INDECISIVE:
         del encoded[name]
-    return hashlib.sha256(yaml.safe_dump(encoded, sort_keys=True).encode()).hexdigest()
+    return encoded
+
+
+def _flat(nested: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Values by dotted keys."""
+    found = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping) and value:
+            found |= _flat(value, f"{path}{key}.")
+        else:
+            found[f"{path}{key}"] = value
+    return found
 
 
 def parse_overrides(words: Sequence[str]) -> list[tuple[tuple[str, ...], Any]]:

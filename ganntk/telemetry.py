@@ -67,6 +67,14 @@ CATALOGUE: Mapping[str, SeriesSpec] = _catalogue(
     SeriesSpec("steps_per_second", "gauge", "1/s", (), "Optimiser steps a second of late."),
     SeriesSpec("images_per_second", "gauge", "1/s", (), "Generated rows updated a second of late."),
     SeriesSpec("worker_restarts", "counter", "", (), "Workers that were lost and replaced."),
+    SeriesSpec(
+        "checkpoint_step", "gauge", "steps", (), "Step of the last committed checkpoint; -1: none."
+    ),
+    SeriesSpec(
+        "checkpoint_age_seconds", "gauge", "s", (), "Time since the last committed checkpoint."
+    ),
+    SeriesSpec("checkpoint_bytes", "counter", "bytes", (), "Bytes of all committed checkpoints."),
+    SeriesSpec("checkpoint_failures", "counter", "", (), "Checkpoints that came to nothing."),
     SeriesSpec("phase_seconds", "counter", "s", ("phase",), "Wall time spent in a named phase."),
 )
 """Every series a run may record, by name."""
@@ -162,6 +170,7 @@ class Recorder:
     Args:
         sinks: where every record goes, in this order.
         clock: monotonic seconds; a test passes its own.
+        already: seconds that a run had taken before it was resumed.
 
     Example:
         >>> memory = MemorySink()
@@ -172,10 +181,15 @@ class Recorder:
         {'loss': 0.5}
     """
 
-    def __init__(self, sinks: Sequence[Sink], clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        clock: Callable[[], float] = time.monotonic,
+        already: float = 0.0,
+    ) -> None:
         self._sinks = list(sinks)
         self._clock = clock
-        self._start = clock()
+        self._start = clock() - already
         self._phases: dict[str, float] = {}
 
     def add(self, sink: Sink) -> None:

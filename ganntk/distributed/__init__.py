@@ -8,9 +8,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ganntk.distributed.driver import Progress, RunResult, run
+    from ganntk.distributed.driver import Progress, RunResult, resume, run
 
-__all__ = ["Progress", "RunResult", "run"]
+__all__ = ["Progress", "RunResult", "resume", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,8 +3,11 @@
 import logging
 from dataclasses import dataclass
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from ganntk import synthesis
 from ganntk.config import RunConfig
 from ganntk.coupling import Batchwise, Exact, Exchange, Generator
 from ganntk.discriminator import solver_for
@@ -16,7 +19,9 @@ from ganntk.distributed.training import Training
 from ganntk.distributed.vector_worker import VectorWorker
 from ganntk.distributed.vectors import Vectors
 from ganntk.distributed.worker import Finished, Prepared
-from ganntk.synthesis import StepReport
+from ganntk.shards import Shard
+from ganntk.stacked import solver_dtype
+from ganntk.synthesis import StepReport, SynthesisState
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +87,7 @@ class SharedGram(Strategy):
     worker = VectorWorker
 
     _chosen: GatheredRows
+    _taken = 0
 
     def prepare(self) -> Prepared:
         """Load, choose, start."""
@@ -98,19 +104,27 @@ class SharedGram(Strategy):
 
     def advance(self, first: int, steps: int) -> StepReport:
         """As chosen."""
-        return self._chosen.advance(first, steps)
+        report = self._chosen.advance(first, steps)
+        self._taken = first + steps
+        return report
 
     def points(self) -> np.ndarray:
         """As chosen."""
         return self._chosen.points()
 
-    def snapshot(self) -> Snapshot:
-        """As chosen."""
-        return self._chosen.snapshot()
+    def snapshot(self) -> list[SynthesisState]:
+        """The state of the only set, as a single worker has it."""
+        lam, (points, optimizer) = self._chosen.snapshot()
+        with synthesis.numerics():
+            step, lam = jnp.asarray(self._taken, jnp.int32), jnp.asarray(lam, solver_dtype())
+        return [jax.tree.map(np.asarray, SynthesisState(step, points, optimizer, lam))]
 
-    def restore(self, snapshot: Snapshot, new_ranks: tuple[int, ...]) -> None:
-        """As chosen."""
-        self._chosen.restore(snapshot, new_ranks)
+    def restore(self, snapshot: list[SynthesisState], new_ranks: tuple[int, ...]) -> None:
+        """Give each worker its rows."""
+        (state,) = snapshot
+        whole = Shard(state.points, state.optimizer)
+        self._chosen.restore(Snapshot(float(state.lam), whole), new_ranks)
+        self._taken = int(state.step)
 
     def finish(self) -> Finished:
         """As chosen."""

@@ -11,14 +11,19 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Protocol
 
+import yaml
+
 from ganntk import __version__, report, storage
 from ganntk import config as configuration
 from ganntk.config import RunConfig
 from ganntk.coupling import sets_of
+from ganntk.distributed import resumption
 from ganntk.distributed.choice import strategy_for
 from ganntk.distributed.group import open_group
 from ganntk.distributed.guarded import Guarded
+from ganntk.distributed.resumption import Past, Saver
 from ganntk.distributed.worker import Finished, Prepared
+from ganntk.errors import InputError
 from ganntk.run_folder import METRICS, RunFolder
 from ganntk.synthesis import StepReport
 from ganntk.telemetry import JsonlSink, Recorder
@@ -61,11 +66,44 @@ def run(config: RunConfig, progress: Progress) -> RunResult:
         InputError: something given cannot be used; nothing existing was overwritten.
         NonFiniteObjectiveError: the objective left the finite numbers; the folder holds the run
             until then.
+        CheckpointError: the last checkpoint or the images could not be saved where they belong.
     """
     stamp = time.strftime("%Y%m%d-%H%M%S")
     config = dataclasses.replace(config, run_uri=config.run_uri.replace("{time}", stamp))
     RunFolder.check_free(config.run_uri)
-    recorder = Recorder([])
+    return _carry_out(config, progress, None)
+
+
+def resume(config: RunConfig, progress: Progress) -> RunResult:
+    """Go on with a run from its last checkpoint, on any number of workers.
+
+    Args:
+        config: the run's own, whose `run_uri` is its folder; steps, cluster, checkpoints and what
+            is reported may differ.
+        progress: told about phases and steps.
+
+    Raises:
+        InputError: the configuration or the data are others, or there is nothing left to do.
+        CheckpointError: there is no whole checkpoint.
+        NonFiniteObjectiveError: as `run`.
+    """
+    folder = RunFolder.open(config.run_uri)
+    before = configuration.decode(yaml.safe_load(folder.config_text()))
+    if differences := configuration.differences(config, before):
+        raise InputError(
+            f"{config.run_uri} was started with another configuration ({'; '.join(differences)}): "
+            "resume it as it was, or start another run"
+        )
+    with contextlib.ExitStack() as stack:
+        progress.phase("looking for the last checkpoint")
+        # Nobody else may go on with it from here on.
+        past = stack.enter_context(resumption.begin(config))
+        return _carry_out(config, progress, past)
+
+
+def _carry_out(config: RunConfig, progress: Progress, past: Past | None) -> RunResult:
+    """Start workers, take the steps that are left, write the results."""
+    recorder = Recorder([], already=past.seconds if past else 0.0)
     progress.phase(f"starting workers on Ray ({config.cluster.address})")
     chosen = strategy_for(config)
     with recorder.phase("start"), ExitStack() as stack:
@@ -76,20 +114,30 @@ def run(config: RunConfig, progress: Progress) -> RunResult:
         workers = Guarded(config, group, chosen(group, config))
         with recorder.phase("prepare"):
             prepared = workers.prepare()
+            if past is not None:
+                past.give_to(workers, prepared.data_fingerprint)
         # Only now: a run whose data cannot be read leaves no folder behind.
-        folder = RunFolder.create(config.run_uri, configuration.dump(config))
+        folder = RunFolder(config.run_uri) if past else _created(config)
+        writer = past.writer if past else resumption.writer_of(config, prepared.data_fingerprint)
+        first = past.step if past else 0
+        saver = ending.enter_context(Saver(config, writer, workers, first))
         log = ending.enter_context(storage.AppendLog(folder.path(METRICS)))
         recorder.add(JsonlSink(log))
-        started = Started(config, workers, folder, recorder, prepared, progress)
+        started = Started(config, workers, folder, recorder, prepared, progress, saver, first)
         finished = _steps(started)
         recorder.record_phases(config.steps)
+        saver.secure(lambda: _save_images(started, finished), finished.points)
     progress.phase("writing the report")
     return _conclude(started, finished)
 
 
+def _created(config: RunConfig) -> RunFolder:
+    return RunFolder.create(config.run_uri, configuration.dump(config))
+
+
 @dataclass(frozen=True)
 class Started:
-    """A run with its workers prepared and its folder open."""
+    """A run with its workers prepared and its folder open; `first` steps were taken before."""
 
     config: RunConfig
     workers: Guarded
@@ -97,6 +145,8 @@ class Started:
     recorder: Recorder
     prepared: Prepared
     progress: Progress
+    saver: Saver
+    first: int
 
     @property
     def points(self) -> int:
@@ -106,25 +156,32 @@ class Started:
 
 
 def _steps(run: Started) -> Finished:
-    """All steps, in blocks that end where a record or a picture is due."""
-    config, step = run.config, 0
-    run.folder.write_real(run.prepared.real)
-    _picture(run, step)
+    """The steps that are left, in blocks that end where a record, picture or checkpoint is due."""
+    config, step, name = run.config, run.first, "first steps, with compilation"
+    if step == 0:
+        run.folder.write_real(run.prepared.real)
+        _picture(run, step)
     while step < config.steps:
         began = run.recorder.elapsed_seconds()
-        with run.recorder.phase("steps" if step else "first steps, with compilation"):
+        with run.recorder.phase(name):
             report = run.workers.advance(_block(config, step))
-        step += len(report.loss)
+        name, step = "steps", step + len(report.loss)
         _record(run, step, report, run.recorder.elapsed_seconds() - began)
         if step % config.sample_every == 0 or step == config.steps:
             _picture(run, step)
+        if run.saver.is_due(step):
+            with run.recorder.phase("checkpoints"):
+                run.recorder.flush()
+                run.saver.save(step)
     with run.recorder.phase("finish"):
         return run.workers.finish()
 
 
 def _block(config: RunConfig, step: int) -> int:
-    """Steps until the next record, picture or the end, whichever is first."""
-    due = (every - step % every for every in (config.report_every, config.sample_every))
+    """Steps until the next record, picture, checkpoint or the end, whichever is first."""
+    due = [every - step % every for every in (config.report_every, config.sample_every)]
+    if (until := config.checkpoints.until_due(step)) is not None:
+        due.append(until)
     return min(config.steps - step, *due)
 
 
@@ -137,6 +194,7 @@ def _record(run: Started, step: int, report: StepReport, seconds: float) -> None
         "steps_per_second": steps_per_second,
         "images_per_second": images_per_second,
         "worker_restarts": run.workers.restarts,
+        **run.saver.numbers(),
     }
     run.recorder.record(step, values)
     run.progress.step(step, run.config.steps, values["loss_per_real"], images_per_second)
@@ -149,8 +207,7 @@ def _picture(run: Started, step: int) -> None:
         run.recorder.flush()
 
 
-def _conclude(run: Started, finished: Finished) -> RunResult:
-    """Write the images, the result and the report."""
+def _save_images(run: Started, finished: Finished) -> None:
     run.folder.write_images(
         finished.points,
         step=run.config.steps,
@@ -159,6 +216,10 @@ def _conclude(run: Started, finished: Finished) -> RunResult:
         nearest_real=finished.nearest_real,
         nearest_distance=finished.nearest_distance,
     )
+
+
+def _conclude(run: Started, finished: Finished) -> RunResult:
+    """Write the result and the report."""
     result = RunResult(
         run_uri=run.config.run_uri,
         steps=run.config.steps,
@@ -175,8 +236,8 @@ def _conclude(run: Started, finished: Finished) -> RunResult:
 def _details(run: Started, finished: Finished) -> dict[str, Any]:
     """What `result.json` says beyond the last line of a run."""
     config, phases = run.config, run.recorder.phase_seconds()
-    compiled = config.steps - _block(config, 0)
-    speed = compiled * len(finished.points) / phases["steps"] if compiled else None
+    taken = config.steps - run.first - _block(config, run.first)
+    speed = taken * len(finished.points) / phases["steps"] if taken > 0 else None
     return {
         "loss_per_real": finished.loss / run.prepared.gram_real,
         "images_per_second": speed,

@@ -12,6 +12,7 @@ import numpy as np
 
 from ganntk.config import RunConfig
 from ganntk.distributed.group import WorkerGroup
+from ganntk.distributed.interrupts import deferred
 from ganntk.distributed.recovery import Decision, Event, WorkerFailureError, decide
 from ganntk.distributed.strategy import Strategy
 from ganntk.distributed.worker import Finished, Prepared
@@ -35,6 +36,7 @@ class Guarded:
         self._step, self._snapshot_step = 0, -1
         self._snapshot: Any = None
         self._failures = 0
+        self._is_between_steps = True
         self.restarts = 0
 
     def prepare(self) -> Prepared:
@@ -43,10 +45,31 @@ class Guarded:
         self._keep_snapshot()
         return prepared
 
+    def last_state(self) -> tuple[int, Any]:
+        """The newest state that can be had, and its step: after an interruption."""
+        if self._is_between_steps:
+            self.state()
+        return self._snapshot_step, self._snapshot
+
+    def state(self) -> Any:
+        """The state as it is: NumPy arrays that know nothing of workers."""
+        if self._snapshot_step != self._step:
+            self._keep_snapshot()
+        return self._snapshot
+
+    def restore(self, step: int, state: Any) -> None:
+        """Go on from a state, of so many steps, whoever saved it."""
+        self._step = self._snapshot_step = step
+        self._snapshot = state
+        self._safely(lambda: self._strategy.restore(state, ()))
+
     def advance(self, steps: int) -> StepReport:
         """Take a block of steps from where the run is."""
-        report = self._safely(lambda: self._strategy.advance(self._step, steps))
-        self._step += steps
+        with deferred():
+            self._is_between_steps = False
+            report = self._safely(lambda: self._strategy.advance(self._step, steps))
+            self._step += steps
+            self._is_between_steps = True
         self._failures = 0
         if self._step - self._snapshot_step >= self._cluster.snapshot_every:
             self._keep_snapshot()
@@ -61,8 +84,6 @@ class Guarded:
         return self._safely(self._strategy.finish)
 
     def _keep_snapshot(self) -> None:
-        if not self._group.can_lose_workers:
-            return
         self._snapshot = self._safely(self._strategy.snapshot)
         self._snapshot_step = self._step
 

@@ -1,0 +1,79 @@
+"""Checkpoints on a real S3 server that answers 500 and 503, hangs up, or cuts an upload."""
+
+import pytest
+
+from ganntk import storage
+from ganntk.checkpoint import store
+from ganntk.checkpoint.policy import Checkpoints
+from ganntk.checkpoint.writer import Writer
+from ganntk.errors import CheckpointError
+from ganntk.storage import trees as storage_trees
+from tests.checkpoint.conftest import state
+from tests.checkpoint.test_store import POLICY, restored, written
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Wait a hundredth of the usual pauses."""
+    monkeypatch.setattr(storage_trees, "_FIRST_PAUSE_SECONDS", 0.005)
+
+
+def test_checkpoints_on_s3_are_written_retained_and_restored(s3_uri):
+    written(s3_uri, 10, 20, 30, policy=Checkpoints(keep=2))
+    assert [found.step for found in store.listed(s3_uri)] == [20, 30]
+    assert restored(s3_uri) == 30
+    last = store.latest(s3_uri)
+    assert last is not None
+    store.verify(last)
+    assert not storage.exists(f"{s3_uri}/checkpoints/writer.json")
+
+
+@pytest.mark.parametrize("status", [500, 503, 0], ids=["500", "503", "hangs up"])
+def test_errors_that_pass_are_waited_for(s3_uri, proxy, status):
+    written(s3_uri, 10)
+    faults = [
+        proxy.fail("PUT", "00000020/tree", status, times=2),
+        proxy.fail("PUT", "manifest.json", status, times=1),
+        proxy.fail("GET", "00000020/tree", status, times=2),
+    ]
+    written(s3_uri, 20)
+    assert restored(s3_uri) == 20
+    assert [fault.seen for fault in faults] == [2, 1, 2]
+
+
+@pytest.mark.parametrize("path", ["00000020/tree", "00000020/manifest.json"])
+def test_a_store_that_takes_nothing_more_fails_loudly_and_loses_nothing(s3_uri, proxy, path):
+    written(s3_uri, 10)
+    fault = proxy.fail("PUT", path, 500)
+    writer = Writer(s3_uri, POLICY, fingerprint="f", data_fingerprint="d")
+    writer.save(20, state(20))
+    with pytest.raises(CheckpointError, match="no checkpoint could be written to s3://"):
+        writer.close()
+    assert fault.seen >= storage_trees.ATTEMPTS
+    proxy.faults.clear()
+    assert restored(s3_uri) == 10
+    written(s3_uri, 30)
+    assert restored(s3_uri) == 30
+
+
+def test_a_damaged_object_is_noticed_and_the_checkpoint_before_is_restored(s3_uri):
+    written(s3_uri, 10, 20)
+    found = store.latest(s3_uri)
+    assert found is not None
+    uri = storage.join(found.uri, max(found.manifest.files, key=lambda file: file.size).path)
+    content = bytearray(storage.read_bytes(uri))
+    content[len(content) // 2] ^= 1
+    storage.write_bytes(uri, bytes(content))
+    assert restored(s3_uri) == 10
+    storage.remove(uri)
+    assert restored(s3_uri) == 10
+
+
+def test_a_store_that_cannot_be_read_is_no_damage(s3_uri, proxy):
+    # An older checkpoint instead of the last one would be wrong: it is there.
+    written(s3_uri, 10, 20)
+    proxy.fail("GET", "00000020/tree", 503)
+    with pytest.raises(OSError, match=r"503|Service Unavailable|SlowDown|reduce"):
+        store.restore(s3_uri)
