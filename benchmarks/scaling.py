@@ -6,7 +6,6 @@ step is the wall time less the slowest worker of every phase.
 """
 
 import argparse
-import dataclasses
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -156,16 +155,16 @@ def weights_bytes(given: RunConfig) -> float:
 
 
 def predicted(
-    coupling: str, one: Measured, given: RunConfig, n: int, gpus: int, costs: Costs
+    coupling: str, one: Measured, n: int, gpus: int, costs: Costs
 ) -> tuple[float, float, float]:
     """Seconds of a step on so many devices: work, calls, bytes.
 
     Work that rows share falls with the number of workers; a solution on one worker does not.
     """
-    many = dataclasses.replace(given, cluster=dataclasses.replace(given.cluster, workers=gpus))
     solving = one.phases.get("solve", 0.0)
     calls = {"exact, rows": 3, "exact, vectors": 3 + PRODUCTS, "generator": 1}.get(coupling, 1)
     parts = 1 if coupling.startswith("exact") else gpus  # weak scaling: a part for each device
+    many = configured(coupling, n, gpus, parts)
     work = (one.compute - solving) * parts / gpus + solving
     # Into one process, which is the narrow place: the solver, or the driver.
     travelling = moved_bytes(many, 64, n, n, coupling) / (
@@ -189,9 +188,8 @@ def report(n: int, steps: int, workers: list[int]) -> None:
             if not coupling.startswith("exact"):
                 rows.append(_row(coupling, "weak", configured(coupling, n, count, count), steps))
             print(*rows[-1], sep="  ", flush=True)
-        given = configured(coupling, n, 1, 1, "none")
         for gpus in (8, 80):
-            times = predicted(coupling, alone, given, n, gpus, costs)
+            times = predicted(coupling, alone, n, gpus, costs)
             model.append([coupling, str(gpus), *(f"{1e3 * t:.1f}" for t in (*times, sum(times)))])
     print(f"\n{n} real and {n} generated digits of 8 x 8, cnn-small, float32, {steps} steps each\n")
     print(table(_MEASURED, rows))

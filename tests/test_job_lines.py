@@ -18,7 +18,17 @@ DOCUMENTS = [
 
 
 def _runs() -> list[list[str]]:
-    """The entry points of all documents, without what submits them."""
+    """The entry points that start a run."""
+    return [words for words in _entry_points() if "--config" in words]
+
+
+def _resumptions() -> list[list[str]]:
+    """The entry points that go on with one."""
+    return [words for words in _entry_points() if "ray_jobs/resume.py" in words]
+
+
+def _entry_points() -> list[list[str]]:
+    """What all documents submit, without what submits it."""
     submits = [words for path in DOCUMENTS for words in commands_of(path, "ray", "job", "submit")]
     job = yaml.safe_load((ROOT / "deploy/kuberay/rayjob.yaml").read_text(encoding="utf-8"))
     in_image = job["spec"]["entrypoint"].replace("/opt/ganntk/", "")
@@ -36,6 +46,15 @@ def test_an_entry_point_is_there_and_its_options_are_a_run(words: list[str]):
     assert run.run_uri.endswith("{time}")
     # There may be no GPU to be seen when a job begins.
     assert run.cluster.gpus_per_worker == 1
+
+
+@pytest.mark.parametrize("words", _resumptions(), ids=" ".join)
+def test_a_line_that_resumes_has_options_of_a_run(words: list[str]):
+    python, job, run_uri, *overrides = words
+    assert python == "python"
+    assert (ROOT / job).is_file()
+    assert run_uri.startswith("s3://my-bucket/runs/")
+    assert config.load(None, overrides).cluster.gpus_per_worker == 1
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 BUCKET = "runs"
+HANG = -1
 
 
 def free_port() -> int:
@@ -59,7 +60,7 @@ class Fault:
     Attributes:
         method: of the requests.
         path: pattern that their path holds.
-        status: of the answer; 0 closes the connection without one.
+        status: of the answer; 0 closes the connection without one, HANG never answers.
         times: how many requests.
     """
 
@@ -81,6 +82,7 @@ class Proxy:
 
     def __init__(self, target: str) -> None:
         self.faults: list[Fault] = []
+        self._is_closed = threading.Event()
         self._target = target.removeprefix("http://")
         proxy = self
 
@@ -112,9 +114,12 @@ class Proxy:
         body = handler.rfile.read(length)
         for fault in self.faults:
             if fault.hits(handler.command, handler.path):
-                if fault.status == 0:
+                if fault.status == HANG:
+                    self._is_closed.wait(60)
+                if fault.status <= 0:
                     handler.close_connection = True
-                    handler.connection.shutdown(socket.SHUT_RDWR)
+                    with contextlib.suppress(OSError):
+                        handler.connection.shutdown(socket.SHUT_RDWR)
                     return
                 handler.send_response(fault.status)
                 handler.send_header("Content-Length", "0")
@@ -145,5 +150,6 @@ class Proxy:
 
     def close(self) -> None:
         """End."""
+        self._is_closed.set()
         self._server.shutdown()
         self._server.server_close()

@@ -1,5 +1,6 @@
 """Checkpoints on a real S3 server that answers 500 and 503, hangs up, or cuts an upload."""
 
+import fsspec.config
 import pytest
 
 from ganntk import storage
@@ -8,7 +9,8 @@ from ganntk.checkpoint.policy import Checkpoints
 from ganntk.checkpoint.writer import Writer
 from ganntk.errors import CheckpointError
 from ganntk.storage import trees as storage_trees
-from tests.checkpoint.conftest import state
+from tests.checkpoint.conftest import forget_stores, state
+from tests.checkpoint.s3 import HANG
 from tests.checkpoint.test_store import POLICY, restored, written
 
 pytestmark = pytest.mark.timeout(600)
@@ -41,6 +43,20 @@ def test_errors_that_pass_are_waited_for(s3_uri, proxy, status):
     written(s3_uri, 20)
     assert restored(s3_uri) == 20
     assert [fault.seen for fault in faults] == [2, 1, 2]
+
+
+def test_a_store_that_does_not_answer_is_asked_again(s3_uri, proxy, monkeypatch):
+    # The way a person sets it is the variable FSSPEC_S3, which fsspec reads when it is imported.
+    once = {"read_timeout": 1, "retries": {"max_attempts": 0}}
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": once})
+    forget_stores()
+    faults = [
+        proxy.fail("PUT", "00000010/tree", HANG, times=2),
+        proxy.fail("GET", "00000010/tree", HANG, times=2),
+    ]
+    written(s3_uri, 10)
+    assert restored(s3_uri) == 10
+    assert [fault.seen for fault in faults] == [2, 2]
 
 
 @pytest.mark.parametrize("path", ["00000020/tree", "00000020/manifest.json"])
