@@ -45,6 +45,7 @@ class Measured:
         spread: the least and the most of them.
         compute: seconds of the slowest worker, phase by phase.
         phases: the same, by method.
+        call: median seconds of a call of all workers that does nothing.
     """
 
     workers: int
@@ -52,6 +53,7 @@ class Measured:
     spread: tuple[float, float]
     compute: float
     phases: dict[str, float]
+    call: float
 
     @property
     def overhead(self) -> float:
@@ -115,12 +117,18 @@ def measure(given: RunConfig, steps: int) -> Measured:
             strategy.advance(step, 1)
             walls.append(time.perf_counter() - began)
         spent = group.call("spent")
+        calls = []
+        for _ in range(20):
+            began = time.perf_counter()
+            group.call("ping")
+            calls.append(time.perf_counter() - began)
     phases: dict[str, float] = {}
     for name in sorted({name for own in spent for name in own}):
         phases[name] = max(sum(own.get(name, ())) for own in spent) / steps
     workers = given.cluster.workers
     spread = (min(walls), max(walls))
-    return Measured(workers, float(np.median(walls)), spread, sum(phases.values()), phases)
+    wall, call = float(np.median(walls)), float(np.median(calls))
+    return Measured(workers, wall, spread, sum(phases.values()), phases, call)
 
 
 def moved_bytes(given: RunConfig, row_numbers: int, n: int, m: int, coupling: str) -> float:
@@ -155,17 +163,17 @@ def weights_bytes(given: RunConfig) -> float:
 
 
 def predicted(
-    coupling: str, one: Measured, n: int, gpus: int, costs: Costs
+    coupling: str, here: Measured, n: int, gpus: int, costs: Costs
 ) -> tuple[float, float, float]:
     """Seconds of a step on so many devices: work, calls, bytes.
 
     Work that rows share falls with the number of workers; a solution on one worker does not.
     """
-    solving = one.phases.get("solve", 0.0)
+    solving = here.phases.get("solve", 0.0)
     calls = {"exact, rows": 3, "exact, vectors": 3 + PRODUCTS, "generator": 1}.get(coupling, 1)
     parts = 1 if coupling.startswith("exact") else gpus  # weak scaling: a part for each device
     many = configured(coupling, n, gpus, parts)
-    work = (one.compute - solving) * parts / gpus + solving
+    work = (here.compute - solving) * here.workers * parts / gpus + solving
     # Into one process, which is the narrow place: the solver, or the driver.
     travelling = moved_bytes(many, 64, n, n, coupling) / (
         gpus if coupling == "exact, vectors" else 1
@@ -177,39 +185,42 @@ def predicted(
     )
 
 
-def report(n: int, steps: int, workers: list[int]) -> None:
+def report(n: int, steps: int, workers: list[int], couplings: list[str]) -> None:
     """Print the measured table, then the model."""
     rows, model, costs = [], [], Costs()
-    for coupling in COUPLINGS:
-        alone = measure(configured(coupling, n, 1, 1, "none"), steps)
+    for coupling in couplings:
+        found = alone = measure(configured(coupling, n, 1, 1, "none"), steps)
+        is_exact = coupling.startswith("exact")
         for count in workers:
-            parts = 1 if coupling.startswith("exact") else max(workers)
-            rows.append(_row(coupling, "strong", configured(coupling, n, count, parts), steps))
-            if not coupling.startswith("exact"):
-                rows.append(_row(coupling, "weak", configured(coupling, n, count, count), steps))
-            print(*rows[-1], sep="  ", flush=True)
+            for kind in ("strong",) if is_exact else ("strong", "weak"):
+                parts = 1 if is_exact else count if kind == "weak" else max(workers)
+                given = configured(coupling, n, count, parts)
+                found = measure(given, steps)
+                rows.append(_row(coupling, kind, given, found))
+                print(*rows[-1], sep="  ", flush=True)
         for gpus in (8, 80):
-            times = predicted(coupling, alone, n, gpus, costs)
+            times = predicted(coupling, found if is_exact else alone, n, gpus, costs)
             model.append([coupling, str(gpus), *(f"{1e3 * t:.1f}" for t in (*times, sum(times)))])
     print(f"\n{n} real and {n} generated digits of 8 x 8, cnn-small, float32, {steps} steps each\n")
     print(table(_MEASURED, rows))
     print(
         f"\nmodel: {costs.call_seconds * 1e3:g} ms for a call and its answers, "
         f"{costs.worker_seconds * 1e3:g} ms more for each worker, "
-        f"{costs.bytes_per_second / 1e9:g} GB/s into a process, {PRODUCTS} products; work as on "
-        "one worker here, shared by rows (exact) or one part for each device (the others)\n"
+        f"{costs.bytes_per_second / 1e9:g} GB/s into a process, {PRODUCTS} products; work as "
+        "on these workers, shared by rows but for the solution (exact), or a part for each\n"
     )
     print(table(["coupling", "devices", "work, ms", "calls, ms", "bytes, ms", "step, ms"], model))
 
 
 _MEASURED = [
-    "coupling", "scaling", "workers", "step", "compute", "overhead", "MB moved", "ms by phase",
+    "coupling", "scaling", "workers", "step", "compute", "overhead", "a call", "MB moved",
+    "ms by phase",
 ]  # fmt: skip
 
 
-def _row(coupling: str, kind: str, given: RunConfig, steps: int) -> list[str]:
+def _row(coupling: str, kind: str, given: RunConfig, found: Measured) -> list[str]:
     """One measured line."""
-    found, n = measure(given, steps), given.points.count
+    n = given.points.count or 0
     low, high = map(duration, found.spread)
     busy = (f"{name} {s * 1e3:.1f}" for name, s in found.phases.items() if s > 5e-4)
     return [
@@ -219,6 +230,7 @@ def _row(coupling: str, kind: str, given: RunConfig, steps: int) -> list[str]:
         f"{duration(found.wall)} ({low} to {high})",
         duration(found.compute),
         duration(found.overhead),
+        duration(found.call),
         f"{moved_bytes(given, 64, n, n, coupling) / 1e6:.2f}",
         ", ".join(busy),
     ]
@@ -230,8 +242,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--n", type=int, default=256)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--couplings", nargs="+", choices=COUPLINGS, default=list(COUPLINGS))
     options = parser.parse_args()
-    report(options.n, options.steps, options.workers)
+    report(options.n, options.steps, options.workers, options.couplings)
 
 
 if __name__ == "__main__":
