@@ -11,15 +11,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
 from benchmarks.harness import duration, table
 from ganntk import config
 from ganntk.config import RunConfig
-from ganntk.coupling import Generator
 from ganntk.distributed.choice import Costs, strategy_for
 from ganntk.distributed.group import open_group
+from ganntk.distributed.work import work_of
 
 COUPLINGS = {
     "exact, rows": ["--coupling.exchange", "rows"],
@@ -131,35 +130,10 @@ def measure(given: RunConfig, steps: int) -> Measured:
     return Measured(workers, wall, spread, sum(phases.values()), phases, call)
 
 
-def moved_bytes(given: RunConfig, row_numbers: int, n: int, m: int, coupling: str) -> float:
-    """Bytes between processes in a step, counted from shapes; float32 rows."""
-    workers = given.cluster.workers
-    if workers == 1:
-        return 0.0
-    elsewhere = 1 - 1 / workers
-    gathered = workers * elsewhere * m * row_numbers * 4
-    if coupling == "exact, rows":
-        # Rows of K to one worker, and as many numbers of G back.
-        return gathered + 2 * elsewhere * m * (m + n) * 4
-    if coupling == "exact, vectors":
-        one = workers * (n + m) * 2 * 8 + (workers * n + m) * 2 * 8
-        factors = workers * (2 * m + n) * 2 * PRODUCTS * 4
-        return gathered + PRODUCTS * one + factors
-    if coupling == "generator":
-        return 2 * workers * weights_bytes(given)
-    return 0.0
-
-
-def weights_bytes(given: RunConfig) -> float:
-    """Of the generator."""
-    from ganntk.generators import network
-
-    assert isinstance(given.coupling, Generator)
-    shape = (8, 8, 1)
-    weights = jax.eval_shape(
-        lambda: network.start(given.coupling.network, shape, jax.random.key(0))  # type: ignore[union-attr]
-    )
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(weights))
+def moved_bytes(coupling: str, given: RunConfig, n: int) -> float:
+    """Bytes between processes in a step."""
+    exchange = "vectors" if coupling == "exact, vectors" else "rows"
+    return work_of(given, n, (8, 8, 1), exchange).moved_bytes
 
 
 def predicted(
@@ -175,9 +149,7 @@ def predicted(
     many = configured(coupling, n, gpus, parts)
     work = (here.compute - solving) * here.workers * parts / gpus + solving
     # Into one process, which is the narrow place: the solver, or the driver.
-    travelling = moved_bytes(many, 64, n, n, coupling) / (
-        gpus if coupling == "exact, vectors" else 1
-    )
+    travelling = moved_bytes(coupling, many, n) / (gpus if coupling == "exact, vectors" else 1)
     return (
         work,
         calls * (costs.call_seconds + gpus * costs.worker_seconds),
@@ -231,7 +203,7 @@ def _row(coupling: str, kind: str, given: RunConfig, found: Measured) -> list[st
         duration(found.compute),
         duration(found.overhead),
         duration(found.call),
-        f"{moved_bytes(given, 64, n, n, coupling) / 1e6:.2f}",
+        f"{moved_bytes(coupling, given, n) / 1e6:.2f}",
         ", ".join(busy),
     ]
 

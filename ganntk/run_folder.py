@@ -69,6 +69,11 @@ class RunFolder:
 
     uri: str
 
+    @property
+    def name(self) -> str:
+        """The last part of the URI."""
+        return self.uri.rstrip("/").rsplit("/", 1)[-1]
+
     @classmethod
     def create(cls, uri: str, config_text: str) -> "RunFolder":
         """Start a run folder by writing its `config.yaml`.

@@ -99,6 +99,7 @@ class SharedGram(Strategy):
             real = len(prepared.real)
             exchange, reason = exchange_for(real, config.points.count or real, config)
         _log.info("%d workers exchange %s of the Gram matrix: %s", group.size, exchange, reason)
+        self.exchange = exchange
         self._chosen = (Vectors if exchange == "vectors" else GatheredRows)(group, config)
         return self._chosen.start(prepared)
 

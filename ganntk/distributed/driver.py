@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Protocol
 
+import numpy as np
 import yaml
 
 from ganntk import __version__, report, storage
@@ -21,7 +22,9 @@ from ganntk.distributed import resumption
 from ganntk.distributed.choice import strategy_for
 from ganntk.distributed.group import open_group
 from ganntk.distributed.guarded import Guarded
+from ganntk.distributed.monitored import RayMetricsSink
 from ganntk.distributed.resumption import Past, Saver
+from ganntk.distributed.work import Work, work_of
 from ganntk.distributed.worker import Finished, Prepared
 from ganntk.errors import InputError
 from ganntk.run_folder import METRICS, RunFolder
@@ -123,8 +126,13 @@ def _carry_out(config: RunConfig, progress: Progress, past: Past | None) -> RunR
         saver = ending.enter_context(Saver(config, writer, workers, first))
         log = ending.enter_context(storage.AppendLog(folder.path(METRICS)))
         recorder.add(JsonlSink(log))
-        started = Started(config, workers, folder, recorder, prepared, progress, saver, first)
+        if config.cluster.address != "none":
+            recorder.add(RayMetricsSink(folder.name), watches=True)
+        work = work_of(config, len(prepared.real), prepared.real.shape[1:], workers.exchange)
+        started = Started(config, workers, folder, recorder, prepared, progress, saver, first, work)
         finished = _steps(started)
+        distance = float(np.median(finished.nearest_distance))
+        recorder.record(config.steps, {"nearest_distance": distance})
         recorder.record_phases(config.steps)
         saver.secure(lambda: _save_images(started, finished), finished.points)
     progress.phase("writing the report")
@@ -147,6 +155,7 @@ class Started:
     progress: Progress
     saver: Saver
     first: int
+    work: Work
 
     @property
     def points(self) -> int:
@@ -193,10 +202,14 @@ def _record(run: Started, step: int, report: StepReport, seconds: float) -> None
         "loss_per_real": values["loss"] / run.prepared.gram_real,
         "steps_per_second": steps_per_second,
         "images_per_second": images_per_second,
+        "pairs_per_second": steps_per_second * run.work.pairs,
+        "bytes_moved": step * run.work.moved_bytes,
+        "steps_planned": run.config.steps,
         "worker_restarts": run.workers.restarts,
         **run.saver.numbers(),
     }
     run.recorder.record(step, values)
+    run.recorder.observe("step_seconds", 1 / steps_per_second)
     run.progress.step(step, run.config.steps, values["loss_per_real"], images_per_second)
 
 
@@ -204,6 +217,8 @@ def _picture(run: Started, step: int) -> None:
     with run.recorder.phase("pictures"):
         points = run.workers.points()
         run.folder.write_samples(step, points, reference=run.prepared.real)
+        for worker, used in enumerate(run.workers.memory()):
+            run.recorder.record(step, {"device_memory_bytes": used}, {"worker": str(worker)})
         run.recorder.flush()
 
 

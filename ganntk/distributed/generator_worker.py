@@ -8,7 +8,8 @@ from jaxtyping import Float32
 from ganntk import batches, generation, synthesis
 from ganntk.config import RunConfig
 from ganntk.coupling import Generator
-from ganntk.distributed.worker import Finished, Prepared, device_name, problem_of
+from ganntk.distributed.device import OnDevice
+from ganntk.distributed.worker import Finished, Prepared, problem_of
 from ganntk.generation import Generation, GeneratorState, Share
 from ganntk.generators.network import Weights
 from ganntk.metrics import nearest
@@ -28,16 +29,12 @@ def generation_of(config: RunConfig, row_shape: tuple[int, ...]) -> Generation:
     )
 
 
-class GeneratorWorker:
+class GeneratorWorker(OnDevice):
     """One device that answers for batches; a plain object, with or without Ray."""
 
     def __init__(self, config: RunConfig, rank: int = 0) -> None:
         self._config = config
         self._x: Rows = jnp.zeros((0,))
-
-    def ping(self) -> bool:
-        """Answer."""
-        return True
 
     def prepare(self) -> Prepared:
         """Load the data."""
@@ -50,7 +47,7 @@ class GeneratorWorker:
             data_fingerprint=dataset.fingerprint,
             real=dataset.rows,
             lam=0.0,
-            device=device_name(),
+            device=self.device_name(),
             gram_real=self._generation.half,
         )
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ganntk.config import RunConfig
+from ganntk.coupling import Exchange
 from ganntk.distributed.group import WorkerGroup
 from ganntk.distributed.interrupts import deferred
 from ganntk.distributed.recovery import Decision, Event, WorkerFailureError, decide
@@ -78,6 +79,15 @@ class Guarded:
     def points(self) -> np.ndarray:
         """See `Strategy`."""
         return self._safely(self._strategy.points)
+
+    def memory(self) -> list[int]:
+        """Bytes in use on the device of each worker."""
+        return self._safely(lambda: self._group.call("memory"))
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """See `Strategy`."""
+        return self._strategy.exchange
 
     def finish(self) -> Finished:
         """See `Strategy`."""

@@ -13,7 +13,8 @@ from jaxtyping import Float
 
 from ganntk import discriminator, shards, synthesis
 from ganntk.config import RunConfig
-from ganntk.distributed.worker import Finished, Prepared, device_name, problem_of
+from ganntk.distributed.device import OnDevice
+from ganntk.distributed.worker import Finished, Prepared, problem_of
 from ganntk.errors import InputError
 from ganntk.kernels import gram
 from ganntk.metrics import nearest
@@ -33,7 +34,7 @@ class Snapshot(NamedTuple):
     shard: Shard
 
 
-class ShardWorker:
+class ShardWorker(OnDevice):
     """One device, and a share of the generated rows; a plain object, with or without Ray."""
 
     def __init__(self, config: RunConfig, rank: int = 0) -> None:
@@ -45,10 +46,6 @@ class ShardWorker:
         self._shard: Shard | None = None
         self._lam = 0.0
         self._reports: list[StepReport] = []
-
-    def ping(self) -> bool:
-        """Answer."""
-        return True
 
     def prepare(self) -> Prepared:
         """Load the data, and draw this share of the first points."""
@@ -70,7 +67,7 @@ class ShardWorker:
             data_fingerprint=dataset.fingerprint,
             real=dataset.rows,
             lam=0.0,
-            device=device_name(),
+            device=self.device_name(),
             gram_real=len(dataset.rows),
         )
 

@@ -7,15 +7,22 @@ from typing import Any
 import numpy as np
 
 from ganntk.config import RunConfig
+from ganntk.coupling import Exchange
 from ganntk.distributed.group import WorkerGroup
 from ganntk.distributed.worker import Finished, Prepared
 from ganntk.synthesis import StepReport
 
 
 class Strategy(abc.ABC):
-    """A coupling on a group of workers."""
+    """A coupling on a group of workers.
+
+    Attributes:
+        worker: what works on each device.
+        exchange: what travels in the exact coupling, once that is chosen.
+    """
 
     worker: type
+    exchange: Exchange | None = None
 
     def __init__(self, group: WorkerGroup, config: RunConfig) -> None:
         self._group, self._config = group, config

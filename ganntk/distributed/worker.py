@@ -11,6 +11,7 @@ from jaxtyping import Float, Float32, Int
 from ganntk import batches, synthesis
 from ganntk.config import RunConfig
 from ganntk.coupling import Batchwise, sets_of
+from ganntk.distributed.device import OnDevice
 from ganntk.metrics import nearest
 from ganntk.synthesis import Problem, StepReport, SynthesisState
 from ganntk.typing import Rows
@@ -63,13 +64,7 @@ def problem_of(config: RunConfig) -> Problem:
     )
 
 
-def device_name() -> str:
-    """The device that this worker computes on."""
-    device = jax.devices()[0]
-    return f"{device.platform}: {device.device_kind}"
-
-
-class Worker:
+class Worker(OnDevice):
     """One device, and the sets of rows that are dealt to it; a plain object, with or without Ray.
 
     Every method returns NumPy arrays: a `jax.Array` would travel several times slower.
@@ -81,10 +76,6 @@ class Worker:
         self._members = range(rank, sets_of(config.coupling), config.cluster.workers)
         self._states: list[SynthesisState] = []
         self._rows: Rows = jnp.zeros((0,))
-
-    def ping(self) -> bool:
-        """Answer."""
-        return True
 
     def prepare(self) -> Prepared:
         """Load the data, draw the first points of each set and choose its lam: their mean here."""
@@ -99,7 +90,7 @@ class Worker:
             data_fingerprint=dataset.fingerprint,
             real=dataset.rows,
             lam=float(np.mean(self.lams())),
-            device=device_name(),
+            device=self.device_name(),
             gram_real=gram_real,
         )
 

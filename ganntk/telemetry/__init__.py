@@ -1,0 +1,11 @@
+"""What a run measures: the one catalogue of series, the recorder and its sinks. Layer 4.
+
+Every number that a run reports, in `metrics.jsonl`, in a report or on a dashboard, is declared once
+in `CATALOGUE`; recording anything else is an error. A counter is recorded as its total so far.
+"""
+
+from ganntk.telemetry.catalogue import CATALOGUE, SeriesSpec
+from ganntk.telemetry.recorder import Recorder
+from ganntk.telemetry.sinks import JsonlSink, MemorySink, Record, Sink
+
+__all__ = ["CATALOGUE", "JsonlSink", "MemorySink", "Record", "Recorder", "SeriesSpec", "Sink"]
