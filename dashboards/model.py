@@ -42,7 +42,7 @@ class Panel:
         width: columns of 24.
         is_log: whether the axis is logarithmic.
         is_stacked: whether areas add up.
-        steps: thresholds, as (value from which it holds, colour); the first one's value is not used.
+        steps: thresholds, as (value from which it holds, colour); the first value is not used.
         least: lower end of the axis.
         most: upper end of the axis.
         needs: ``gpu``, ``sweep``, ``end``: what must be there for it to have data.

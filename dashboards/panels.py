@@ -274,10 +274,11 @@ GPUS = Row(
     (
         Panel(
             "GPUs that idle",
-            "Below 5 % for five minutes, while the run may be on. Each costs as much as a busy one.",
+            "Below 5 % for five minutes, while the run may be on. It costs as much as a busy one.",
             (
                 Query(
-                    f"count(avg_over_time(ray_node_gpus_utilization{CLUSTER}[5m]) < 5) or vector(0)",
+                    "count(avg_over_time("
+                    f"ray_node_gpus_utilization{CLUSTER}[5m]) < 5) or vector(0)",
                     "idle",
                 ),
             ),
@@ -510,8 +511,8 @@ DASHBOARDS = (
     Dashboard(
         "ganntk-run",
         "ganntk: run",
-        "Whether a synthesis is healthy, converges, and is fast. Its pictures are in report.html of "
-        "its run folder.",
+        "Whether a synthesis is healthy, converges, and is fast. Its pictures are in report.html "
+        "of its run folder.",
         (HEALTH, CONVERGENCE, NUMERICS, SPEED, STATE),
         (
             _CLUSTER_VARIABLE,

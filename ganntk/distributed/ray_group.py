@@ -98,6 +98,8 @@ class RayGroup(WorkerGroup):
         )
 
     def _reserve(self, cluster: Cluster) -> PlacementGroup:
+        if cluster.address == "local":
+            self._check_machine()
         group = placement_group([self._bundle] * self.size, strategy="PACK")
         self._stack.callback(remove_placement_group, group)
         if not group.wait(cluster.start_seconds):
@@ -107,6 +109,16 @@ class RayGroup(WorkerGroup):
                 "for fewer workers, or a longer cluster.start_seconds while nodes are starting"
             )
         return group
+
+    def _check_machine(self) -> None:
+        """Refuse at once what a single machine never has: no node will come."""
+        total = ray.cluster_resources()
+        if any(total.get(name, 0.0) < self.size * each for name, each in self._bundle.items()):
+            raise InputError(
+                f"{self.size} workers with {self._bundle} each were asked for, and this machine has "
+                f"{_total(total)}: ask for fewer workers, or give each a part of a core or GPU with "
+                "cluster.cpus_per_worker and cluster.gpus_per_worker"
+            )
 
     def _start(self, rank: int) -> Any:
         gpus = self._bundle.get("GPU", 0.0)

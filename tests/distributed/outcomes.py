@@ -61,6 +61,7 @@ def main() -> None:
     """Fifty steps each."""
     words = ["--kernel", "cnn-small", "--data.size", "24", "--points.count", "21", "--lam", "2"]
     words += ["--precision", "float64", "--report_every", "25", *sys.argv[1:]]
+    words += ["--cluster.cpus_per_worker", "0.4"]
     alone, found = outcome(words, steps=50), {}
     for address in ("none", "local"):
         for workers in range(1, 5):

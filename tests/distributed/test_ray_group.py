@@ -113,3 +113,17 @@ def test_nothing_answers_where_no_cluster_is():
     assert done.returncode == 2
     assert f"no Ray cluster answers at '127.0.0.1:{port}'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_more_workers_than_this_machine_has_cores_for_are_refused_at_once():
+    cores = str(2 * (os.cpu_count() or 1))
+    words = ["--cluster.address", "local", "--cluster.workers", cores, "--run_uri", "memory://big"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ganntk", "synthesize", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,  # not the ten minutes that nodes of a cluster may take to start
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "asked for, and this machine has" in done.stderr.splitlines()[-1]
