@@ -115,9 +115,9 @@ class RayGroup(WorkerGroup):
         total = ray.cluster_resources()
         if any(total.get(name, 0.0) < self.size * each for name, each in self._bundle.items()):
             raise InputError(
-                f"{self.size} workers with {self._bundle} each were asked for, and this machine has "
-                f"{_total(total)}: ask for fewer workers, or give each a part of a core or GPU with "
-                "cluster.cpus_per_worker and cluster.gpus_per_worker"
+                f"{self.size} workers with {self._bundle} each were asked for, and this machine "
+                f"has {_total(total)}: ask for fewer workers, or give each a part of a core or GPU "
+                "with cluster.cpus_per_worker and cluster.gpus_per_worker"
             )
 
     def _start(self, rank: int) -> Any:
