@@ -90,7 +90,7 @@ def test_points_are_measured_by_modes_without_being_asked(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--reference", "digits", "--features", "inception"], "weights of the published Inception"),
+        (["--reference", "digits", "--features", "inception"], "weights of the published"),
         (["--reference", "digits", "--noise", "0"], "positive standard deviation"),
         (["--reference", "digits", "--seed", "-1"], "--seed is -1"),
         (["--reference", "{type: mixture}"], "give rows of one shape"),

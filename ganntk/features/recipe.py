@@ -6,7 +6,7 @@ cross-entropy of the labels, the step falling to zero along a cosine. Every tent
 most, is kept to say how often the classifier is right.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -113,7 +113,7 @@ def train(
         weights, moments = step(weights, moments, jnp.asarray(rows[chosen]), labels[chosen])
     right = _predicted(nnx.merge(graph, weights), rows[kept]) == labels[kept]
     flat = traverse_util.flatten_dict(nnx.to_pure_dict(weights))
-    by_path = {_path(keys): value for keys, value in flat.items()}
+    by_path = {_path(keys): jnp.asarray(value) for keys, value in flat.items()}
     return Trained(by_path, float(right.mean()))
 
 
@@ -141,7 +141,7 @@ def restored(trained: Trained, row_shape: tuple[int, ...], classes: int) -> Clas
     return nnx.merge(graph, weights)
 
 
-def _path(keys: tuple[str | int, ...]) -> str:
+def _path(keys: Iterable[Any]) -> str:
     return "/".join(map(str, keys))
 
 

@@ -41,7 +41,9 @@ def test_baselines_have_as_many_rows_as_were_generated():
 
 def test_noise_has_its_deviation_and_stays_in_the_range():
     training = np.full((50, 20, 20, 1), 0.5, np.float32)
-    found = choose(rows(2, 50, 20, 20, 1), training, rows(1, 300, 20, 20, 1), None, noise=0.1, seed=0)
+    found = choose(
+        rows(2, 50, 20, 20, 1), training, rows(1, 300, 20, 20, 1), None, noise=0.1, seed=0
+    )
     noisy = found.compared["training, noise 0.1"]
     # 20,000 draws know a deviation to half a per cent.
     assert (noisy - 0.5).std() == pytest.approx(0.1, rel=0.02)

@@ -16,7 +16,9 @@ def rows(seed: int, count: int, width: int = 2) -> np.ndarray:
 
 def test_distance_is_the_best_of_all_assignments():
     one, other = rows(0, 6), rows(1, 6)
-    costs = (np.square(one - other[list(order)]).sum() for order in itertools.permutations(range(6)))
+    costs = (
+        np.square(one - other[list(order)]).sum() for order in itertools.permutations(range(6))
+    )
     assert transport.between(one, other) == pytest.approx(min(costs) / 12, rel=1e-12)
 
 
@@ -36,7 +38,7 @@ def test_one_dimension_bounds_the_first_wasserstein_distance():
 
 def test_a_shift_costs_half_its_square():
     one = rows(6, 30)
-    assert transport.between(one, one + [0.3, 0.4]) == pytest.approx(0.125, rel=1e-12)
+    assert transport.between(one, one + np.array([0.3, 0.4])) == pytest.approx(0.125, rel=1e-12)
 
 
 def test_a_set_is_at_zero_from_itself_in_another_order():
