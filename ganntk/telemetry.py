@@ -64,6 +64,15 @@ CATALOGUE: Mapping[str, SeriesSpec] = _catalogue(
     SeriesSpec(
         "residual", "gauge", "", (), "Relative error of exp(-lam K) by the solver's own estimate."
     ),
+    SeriesSpec(
+        "am_ssim", "gauge", "", (), "Mean similarity of generated images to their nearest real one."
+    ),
+    SeriesSpec(
+        "memorisation", "gauge", "", (), "0.5: as near to real rows as fresh ones; 1: copies."
+    ),
+    SeriesSpec(
+        "held_out_distance", "gauge", "", (), "Kernel distance of generated to held-out rows."
+    ),
     SeriesSpec("steps_per_second", "gauge", "1/s", (), "Optimiser steps a second of late."),
     SeriesSpec("images_per_second", "gauge", "1/s", (), "Generated rows updated a second of late."),
     SeriesSpec("worker_restarts", "counter", "", (), "Workers that were lost and replaced."),

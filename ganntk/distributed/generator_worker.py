@@ -42,6 +42,7 @@ class GeneratorWorker:
     def prepare(self) -> Prepared:
         """Load the data."""
         dataset = self._config.data.load()
+        self._training = dataset.training
         self._generation = generation_of(self._config, dataset.rows.shape[1:])
         with synthesis.numerics():
             self._x = jnp.asarray(dataset.rows, self._config.precision)
@@ -49,6 +50,7 @@ class GeneratorWorker:
             data_name=dataset.name,
             data_fingerprint=dataset.fingerprint,
             real=dataset.rows,
+            training=dataset.training,
             lam=0.0,
             device=device_name(),
             gram_real=self._generation.half,
@@ -88,5 +90,5 @@ class GeneratorWorker:
                 self._generation, self._x, rows, jnp.asarray(lam), jnp.asarray(chunk)
             )
         points = np.asarray(rows, np.float32)
-        found = nearest(points, np.asarray(self._x, np.float32))
+        found = nearest(points, self._training)
         return Finished(points, np.asarray(d), found.index, found.distance, float(loss), lam)
