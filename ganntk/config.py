@@ -29,6 +29,7 @@ from ganntk.lam import Lam, Searched
 from ganntk.objectives import Objective, SquaredError
 from ganntk.optimizers import Optimizer
 from ganntk.registry import unknown_name
+from ganntk.stopping import Never, Stopping
 
 Precision = Literal["float32", "float64"]
 
@@ -40,6 +41,7 @@ _INDECISIVE = (
     "report_every",
     "sample_every",
     "steps",
+    "stopping",
     "memory_bytes",
 )
 
@@ -103,6 +105,7 @@ class RunConfig:
             1024 rows, real and generated, and the second beyond.
         diagonal: relative regulariser of the Gram matrix's diagonal; the authors' code has 1e-5.
         memory_bytes: budget for the feature maps of one kernel tile; None for the default.
+        stopping: what is watched of the generated rows, and when the run ends before `steps`.
         cluster: where the workers run.
         checkpoints: when the state is saved, and what is kept of it.
     """
@@ -123,6 +126,7 @@ class RunConfig:
     solver: Solver = "auto"
     diagonal: float = 0.0
     memory_bytes: int | None = None
+    stopping: Stopping = field(default_factory=Never)
     cluster: Cluster = field(default_factory=Cluster)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
 

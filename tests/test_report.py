@@ -319,3 +319,55 @@ def test_numbers_in_columns_keep_their_zeros(value, text):
 @pytest.mark.parametrize(("value", "text"), DURATIONS)
 def test_durations_are_written_for_people(value, text):
     assert seconds(value) == text
+
+
+QUALITY = {
+    "reference": "a <b> of digits",
+    "reference_count": 1000,
+    "training_count": 64,
+    "noise": 0.1,
+    "columns": {"am_ssim": "AM-SSIM", "precision": "precision", "memorisation": "memorisation"},
+    "tables": [
+        {
+            "features": "structural similarity",
+            "sets": [
+                {
+                    "name": name,
+                    "count": 64,
+                    "numbers": {
+                        "am_ssim": {"value": value, "low": value - 0.02, "high": value + 0.01},
+                        "memorisation": {"value": 1.0, "low": 1.0, "high": 1.0},
+                    },
+                }
+                for name, value in (("generated", 0.876), ("held-out", 0.643))
+            ],
+        }
+    ],
+}
+
+
+def evaluated(uri: str) -> str:
+    folder = digits_run(uri)
+    folder.write_quality(QUALITY)
+    return storage.read_text(report.write(folder.uri))
+
+
+def test_an_evaluation_is_a_table_with_its_intervals(tmp_path):
+    text = evaluated(str(tmp_path / "run"))
+    assert "<h2>Quality</h2>" in text
+    assert re.findall(r"<td>(0\.[^<]* ± [^<]*)</td>", text) == ["0.876 ± 0.020", "0.643 ± 0.020"]
+    assert text.count("<td>1.00</td>") == 2
+    # A measure that no set has is no column.
+    assert '<th scope="col">AM-SSIM</th><th scope="col">memorisation</th></tr>' in text
+    assert "a &lt;b&gt; of digits" in text
+
+
+def test_a_run_without_an_evaluation_has_no_such_section(digits):
+    assert "<h2>Quality</h2>" not in digits
+
+
+def test_lines_of_an_evaluation_are_no_steps_of_the_samples(tmp_path):
+    text = evaluated(str(tmp_path / "run"))
+    # The script takes every line of a table of the class steps for a picture.
+    (steps,) = re.findall(r'<table class="steps">.*?</table>', text, re.DOTALL)
+    assert steps.count("<tr>") == len(SAVED) + 1

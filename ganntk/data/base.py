@@ -23,12 +23,19 @@ class Dataset:
         labels: the class of each row, or None where the source knows no classes.
         name: what a report calls the data.
         fingerprint: SHA-256 of rows, labels and the source's options, in hexadecimal digits.
+        originals: the rows that these were made from, or None where they are no others.
     """
 
     rows: Float32[np.ndarray, "rows ..."]
     labels: Int64[np.ndarray, " rows"] | None
     name: str
     fingerprint: str
+    originals: Float32[np.ndarray, "originals ..."] | None = None
+
+    @property
+    def training(self) -> Float32[np.ndarray, "originals ..."]:
+        """What a generated row must not copy: the rows that a person gave."""
+        return self.rows if self.originals is None else self.originals
 
 
 class Source(Registered, abc.ABC):
@@ -51,7 +58,12 @@ class Source(Registered, abc.ABC):
 
 
 def make_dataset(
-    source: Source, rows: np.ndarray, labels: np.ndarray | None, *, name: str
+    source: Source,
+    rows: np.ndarray,
+    labels: np.ndarray | None,
+    *,
+    name: str,
+    originals: np.ndarray | None = None,
 ) -> Dataset:
     """Check the rows that a source has selected, and put their fingerprint on them.
 
@@ -61,6 +73,7 @@ def make_dataset(
         rows: numbers that `check_rows` accepts.
         labels: one integer for each row, or None.
         name: what a report calls the data.
+        originals: the rows that these were made from, where they are others.
 
     Raises:
         InputError: the rows cannot be used.
@@ -69,13 +82,18 @@ def make_dataset(
     checked = check_rows(rows).view()
     classes = None if labels is None else np.asarray(labels, np.int64)
     checked.setflags(write=False)
-    return Dataset(checked, classes, name, _fingerprint(source, checked, classes))
+    return Dataset(checked, classes, name, _fingerprint(source, checked, classes), originals)
 
 
 def _fingerprint(source: Source, rows: np.ndarray, labels: np.ndarray | None) -> str:
     """SHA-256 of the content and the options."""
     fields = {f.name: getattr(source, f.name) for f in dataclasses.fields(source)}  # type: ignore[arg-type]
-    options = {name: value for name, value in fields.items() if not name.endswith("uri")}
+    # What another source gives is in the rows.
+    options = {
+        name: value
+        for name, value in fields.items()
+        if not name.endswith("uri") and not isinstance(value, Source)
+    }
     head = {"source": type(source).__name__, "options": options, "shape": rows.shape}
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
     digest.update(rows.astype("<f4", copy=False).tobytes())

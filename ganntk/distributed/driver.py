@@ -24,6 +24,7 @@ from ganntk.distributed.group import open_group
 from ganntk.distributed.guarded import Guarded
 from ganntk.distributed.monitored import RayMetricsSink
 from ganntk.distributed.resumption import Past, Saver
+from ganntk.distributed.watching import Watcher
 from ganntk.distributed.work import Work, work_of
 from ganntk.distributed.worker import Finished, Prepared
 from ganntk.errors import InputError
@@ -119,6 +120,7 @@ def _carry_out(config: RunConfig, progress: Progress, past: Past | None) -> RunR
             prepared = workers.prepare()
             if past is not None:
                 past.give_to(workers, prepared.data_fingerprint)
+        watcher = Watcher(config, workers, prepared.training)
         # Only now: a run whose data cannot be read leaves no folder behind.
         folder = RunFolder(config.run_uri) if past else _created(config)
         writer = past.writer if past else resumption.writer_of(config, prepared.data_fingerprint)
@@ -129,14 +131,16 @@ def _carry_out(config: RunConfig, progress: Progress, past: Past | None) -> RunR
         if config.cluster.address != "none":
             recorder.add(RayMetricsSink(folder.name), watches=True)
         work = work_of(config, len(prepared.real), prepared.real.shape[1:], workers.exchange)
-        started = Started(config, workers, folder, recorder, prepared, progress, saver, first, work)
-        finished = _steps(started)
-        distance = float(np.median(finished.nearest_distance))
-        recorder.record(config.steps, {"nearest_distance": distance})
-        recorder.record_phases(config.steps)
-        saver.secure(lambda: _save_images(started, finished), finished.points)
+        started = Started(
+            config, workers, folder, recorder, prepared, progress, saver, watcher, first, work
+        )
+        ended = _steps(started)
+        distance = float(np.median(ended.finished.nearest_distance))
+        recorder.record(ended.last, {"nearest_distance": distance})
+        recorder.record_phases(ended.last)
+        saver.secure(lambda: _save_images(started, ended), ended.finished.points)
     progress.phase("writing the report")
-    return _conclude(started, finished)
+    return _conclude(started, ended)
 
 
 def _created(config: RunConfig) -> RunFolder:
@@ -154,6 +158,7 @@ class Started:
     prepared: Prepared
     progress: Progress
     saver: Saver
+    watcher: Watcher
     first: int
     work: Work
 
@@ -164,31 +169,46 @@ class Started:
         return sets_of(self.config.coupling) * count
 
 
-def _steps(run: Started) -> Finished:
+@dataclass(frozen=True)
+class Ended:
+    """The rows that a run keeps: those of step `kept`, after it was at step `last`."""
+
+    finished: Finished
+    last: int
+    kept: int
+
+
+def _steps(run: Started) -> Ended:
     """The steps that are left, in blocks that end where a record, picture or checkpoint is due."""
     config, step, name = run.config, run.first, "first steps, with compilation"
     if step == 0:
-        run.folder.write_real(run.prepared.real)
+        run.folder.write_real(run.prepared.training)
         _picture(run, step)
-    while step < config.steps:
+    while step < config.steps and run.watcher.reason is None:
         began = run.recorder.elapsed_seconds()
         with run.recorder.phase(name):
-            report = run.workers.advance(_block(config, step))
+            report = run.workers.advance(_block(config, step, run.watcher))
         name, step = "steps", step + len(report.loss)
         _record(run, step, report, run.recorder.elapsed_seconds() - began)
-        if step % config.sample_every == 0 or step == config.steps:
+        is_last = step == config.steps or run.watcher.reason is not None
+        if step % config.sample_every == 0 or is_last:
             _picture(run, step)
-        if run.saver.is_due(step):
+        if run.saver.is_due(step) or is_last:
             with run.recorder.phase("checkpoints"):
                 run.recorder.flush()
                 run.saver.save(step)
     with run.recorder.phase("finish"):
-        return run.workers.finish()
+        kept = run.watcher.restore_kept(step)
+        if kept != step:
+            _picture(run, kept)
+        return Ended(run.workers.finish(), step, kept)
 
 
-def _block(config: RunConfig, step: int) -> int:
-    """Steps until the next record, picture, checkpoint or the end, whichever is first."""
+def _block(config: RunConfig, step: int, watcher: Watcher) -> int:
+    """Steps until the next record, picture, check, checkpoint or the end, whichever is first."""
     due = [every - step % every for every in (config.report_every, config.sample_every)]
+    if (until := watcher.until_due(step)) is not None:
+        due.append(until)
     if (until := config.checkpoints.until_due(step)) is not None:
         due.append(until)
     return min(config.steps - step, *due)
@@ -208,6 +228,9 @@ def _record(run: Started, step: int, report: StepReport, seconds: float) -> None
         "worker_restarts": run.workers.restarts,
         **run.saver.numbers(),
     }
+    if run.watcher.is_due(step):
+        with run.recorder.phase("checks"):
+            values |= run.watcher.look(step, values)
     run.recorder.record(step, values)
     run.recorder.observe("step_seconds", 1 / steps_per_second)
     run.progress.step(step, run.config.steps, values["loss_per_real"], images_per_second)
@@ -216,16 +239,17 @@ def _record(run: Started, step: int, report: StepReport, seconds: float) -> None
 def _picture(run: Started, step: int) -> None:
     with run.recorder.phase("pictures"):
         points = run.workers.points()
-        run.folder.write_samples(step, points, reference=run.prepared.real)
+        run.folder.write_samples(step, points, reference=run.prepared.training)
         for worker, used in enumerate(run.workers.memory()):
             run.recorder.record(step, {"device_memory_bytes": used}, {"worker": str(worker)})
         run.recorder.flush()
 
 
-def _save_images(run: Started, finished: Finished) -> None:
+def _save_images(run: Started, ended: Ended) -> None:
+    finished = ended.finished
     run.folder.write_images(
         finished.points,
-        step=run.config.steps,
+        step=ended.kept,
         seed=run.config.seed,
         d=finished.d,
         nearest_real=finished.nearest_real,
@@ -233,25 +257,26 @@ def _save_images(run: Started, finished: Finished) -> None:
     )
 
 
-def _conclude(run: Started, finished: Finished) -> RunResult:
+def _conclude(run: Started, ended: Ended) -> RunResult:
     """Write the result and the report."""
+    finished = ended.finished
     result = RunResult(
         run_uri=run.config.run_uri,
-        steps=run.config.steps,
+        steps=ended.kept,
         loss=finished.loss,
         lam=finished.lam,
         seconds=round(run.recorder.elapsed_seconds(), 3),
         points=len(finished.points),
     )
-    run.folder.write_result(dataclasses.asdict(result) | _details(run, finished))
+    run.folder.write_result(dataclasses.asdict(result) | _details(run, ended))
     _log.info("report at %s", report.write(run.config.run_uri))
     return result
 
 
-def _details(run: Started, finished: Finished) -> dict[str, Any]:
+def _details(run: Started, ended: Ended) -> dict[str, Any]:
     """What `result.json` says beyond the last line of a run."""
-    config, phases = run.config, run.recorder.phase_seconds()
-    taken = config.steps - run.first - _block(config, run.first)
+    config, phases, finished = run.config, run.recorder.phase_seconds(), ended.finished
+    taken = ended.last - run.first - _block(config, run.first, run.watcher)
     speed = taken * len(finished.points) / phases["steps"] if taken > 0 else None
     return {
         "loss_per_real": finished.loss / run.prepared.gram_real,
@@ -269,6 +294,7 @@ def _details(run: Started, finished: Finished) -> dict[str, Any]:
             "python": platform.python_version(),
         },
         "versions": _versions(),
+        **run.watcher.summary(ended.last, ended.kept),
     }
 
 

@@ -39,6 +39,7 @@ class GeneratorWorker(OnDevice):
     def prepare(self) -> Prepared:
         """Load the data."""
         dataset = self._config.data.load()
+        self._training = dataset.training
         self._generation = generation_of(self._config, dataset.rows.shape[1:])
         with synthesis.numerics():
             self._x = jnp.asarray(dataset.rows, self._config.precision)
@@ -46,6 +47,7 @@ class GeneratorWorker(OnDevice):
             data_name=dataset.name,
             data_fingerprint=dataset.fingerprint,
             real=dataset.rows,
+            training=dataset.training,
             lam=0.0,
             device=self.device_name(),
             gram_real=self._generation.half,
@@ -85,5 +87,5 @@ class GeneratorWorker(OnDevice):
                 self._generation, self._x, rows, jnp.asarray(lam), jnp.asarray(chunk)
             )
         points = np.asarray(rows, np.float32)
-        found = nearest(points, np.asarray(self._x, np.float32))
+        found = nearest(points, self._training)
         return Finished(points, np.asarray(d), found.index, found.distance, float(loss), lam)

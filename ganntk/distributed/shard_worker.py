@@ -51,6 +51,7 @@ class ShardWorker(OnDevice):
         """Load the data, and draw this share of the first points."""
         config, problem = self._config, self._problem
         dataset = config.data.load()
+        self._training = dataset.training
         with synthesis.numerics():
             self._x = jnp.asarray(dataset.rows, config.precision)
             count = config.points.count or len(dataset.rows)
@@ -66,6 +67,7 @@ class ShardWorker(OnDevice):
             data_name=dataset.name,
             data_fingerprint=dataset.fingerprint,
             real=dataset.rows,
+            training=dataset.training,
             lam=0.0,
             device=self.device_name(),
             gram_real=len(dataset.rows),
@@ -159,7 +161,7 @@ class ShardWorker(OnDevice):
     def look(self, d: Float[np.ndarray, " m"], loss: float, lam: float) -> Finished:
         """This worker's rows at the end, and what is known of each."""
         points = np.asarray(self._own().points, np.float32)
-        found = nearest(points, np.asarray(self._x, np.float32))
+        found = nearest(points, self._training)
         own = shards.share(len(d), self._workers, self._rank)
         return Finished(points, d[own], found.index, found.distance, loss, lam)
 

@@ -25,6 +25,7 @@ class Prepared:
         data_name: where the real rows come from.
         data_fingerprint: of their content.
         real: all of them.
+        training: the rows that a person gave, from which the real ones were made.
         lam: training time at the start.
         device: what the worker computes on.
         gram_real: how many real rows a Gram matrix holds: the objective is a sum over its rows.
@@ -33,6 +34,7 @@ class Prepared:
     data_name: str
     data_fingerprint: str
     real: Float32[np.ndarray, "n ..."]
+    training: Float32[np.ndarray, "given ..."]
     lam: float
     device: str
     gram_real: int
@@ -81,6 +83,7 @@ class Worker(OnDevice):
         """Load the data, draw the first points of each set and choose its lam: their mean here."""
         config = self._config
         dataset = config.data.load()
+        self._training = dataset.training
         with synthesis.numerics():
             self._rows = jnp.asarray(dataset.rows, config.precision)
             gram_real = self._look_at_data()
@@ -89,6 +92,7 @@ class Worker(OnDevice):
             data_name=dataset.name,
             data_fingerprint=dataset.fingerprint,
             real=dataset.rows,
+            training=dataset.training,
             lam=float(np.mean(self.lams())),
             device=self.device_name(),
             gram_real=gram_real,
@@ -127,7 +131,7 @@ class Worker(OnDevice):
             with synthesis.numerics():
                 loss, d = self._looked(member, state)
             points = np.asarray(state.points, np.float32)
-            neighbours = nearest(points, np.asarray(self._rows, np.float32))
+            neighbours = nearest(points, self._training)
             found.append(
                 Finished(
                     points=points,

@@ -10,7 +10,7 @@ from ganntk.data import Dataset, Modes
 from ganntk.errors import InputError
 from ganntk.evaluation.fidelity import fidelity, reference_of
 from ganntk.evaluation.novelty import am_ssim, distances, memorised, similarities
-from ganntk.evaluation.quality import Measured, Quality, Table
+from ganntk.evaluation.quality import Measured, Quality, Table, in_range
 from ganntk.evaluation.sets import Sets, choose
 from ganntk.features import Extractor
 from ganntk.metrics import modes, transport
@@ -132,7 +132,11 @@ def _exact(value: float) -> Estimate:
 
 def _table(features: str, sets: Sets, numbers: dict[str, dict[str, Estimate]]) -> Table:
     lines = [
-        Measured(name, len(rows), {key: _finite(value) for key, value in numbers[name].items()})
+        Measured(
+            name,
+            len(rows),
+            {key: in_range(key, _finite(value)) for key, value in numbers[name].items()},
+        )
         for name, rows in sets.compared.items()
     ]
     return Table(features, lines)

@@ -21,6 +21,10 @@ COLUMNS = {
 }
 """What a table may hold, by the name in the file, in the order of its columns."""
 
+_SHARES = ("precision", "recall", "coverage", "memorisation", "within")
+_AT_MOST_ONE = (*_SHARES, "am_ssim")
+_AT_LEAST_ZERO = (*_SHARES, "frechet", "density")
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -81,6 +85,18 @@ class Quality:
                 # asdict leaves named tuples as they are, and JSON would make lists of them.
                 written["numbers"] = {k: v._asdict() for k, v in line.numbers.items()}
         return content
+
+
+def in_range(name: str, estimate: Estimate) -> Estimate:
+    """The estimate without the part of its interval that the measure cannot reach.
+
+    Example:
+        >>> in_range("precision", Estimate(0.98, 0.95, 1.01))
+        Estimate(value=0.98, low=0.95, high=1.0)
+    """
+    low = max(estimate.low, 0.0) if name in _AT_LEAST_ZERO else estimate.low
+    high = min(estimate.high, 1.0) if name in _AT_MOST_ONE else estimate.high
+    return Estimate(estimate.value, low, high)
 
 
 def from_json(content: Mapping[str, Any]) -> Quality:

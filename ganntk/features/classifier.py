@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx, traverse_util
+from flax import nnx
 
 from ganntk import storage
 from ganntk.data.base import Dataset
@@ -97,9 +97,8 @@ def _train(data: Dataset) -> Trained:
 
 def _write(uri: str, trained: Trained) -> None:
     """Save plain arrays by the path of each weight: nothing that is executed when it is read."""
-    flat = traverse_util.flatten_dict(trained.weights, sep="/")
     buffer = io.BytesIO()
-    arrays = {name: np.asarray(value) for name, value in flat.items()}
+    arrays = {path: np.asarray(value) for path, value in trained.weights.items()}
     arrays["accuracy"] = np.asarray(trained.accuracy)
     np.savez(buffer, allow_pickle=False, **arrays)
     storage.write_bytes(uri, buffer.getvalue())
@@ -110,4 +109,4 @@ def _read(uri: str) -> Trained:
     with np.load(io.BytesIO(storage.read_bytes(uri)), allow_pickle=False) as opened:
         arrays = {name: jnp.asarray(opened[name]) for name in opened.files}
     accuracy = float(arrays.pop("accuracy"))
-    return Trained(traverse_util.unflatten_dict(arrays, sep="/"), accuracy)
+    return Trained(arrays, accuracy)

@@ -6,13 +6,14 @@ cross-entropy of the labels, the step falling to zero along a cosine. Every tent
 most, is kept to say how often the classifier is right.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import nnx
+from flax import nnx, traverse_util
 from jaxtyping import Array, Float, Float32, Int
 
 from ganntk.errors import InputError
@@ -31,11 +32,11 @@ class Trained(NamedTuple):
     """A trained classifier.
 
     Attributes:
-        weights: nested dictionaries of arrays.
+        weights: the array of each weight by its path in the network, as ``hidden/kernel``.
         accuracy: share of the images kept aside whose class it names.
     """
 
-    weights: Any
+    weights: Mapping[str, Array]
     accuracy: float
 
 
@@ -111,17 +112,37 @@ def train(
     for chosen in batches:
         weights, moments = step(weights, moments, jnp.asarray(rows[chosen]), labels[chosen])
     right = _predicted(nnx.merge(graph, weights), rows[kept]) == labels[kept]
-    return Trained(nnx.to_pure_dict(weights), float(right.mean()))
+    flat = traverse_util.flatten_dict(nnx.to_pure_dict(weights))
+    by_path = {_path(keys): jnp.asarray(value) for keys, value in flat.items()}
+    return Trained(by_path, float(right.mean()))
 
 
 def restored(trained: Trained, row_shape: tuple[int, ...], classes: int) -> Classifier:
-    """The classifier with weights that were trained for images of this shape."""
+    """The classifier with weights that were trained for images of this shape.
+
+    Raises:
+        InputError: the weights are those of another network.
+    """
     empty = nnx.eval_shape(
         lambda: Classifier(row_shape, classes, rngs=nnx.Rngs(_SEED))  # type: ignore[arg-type]
     )
     graph, weights = nnx.split(empty)
-    nnx.replace_by_pure_dict(weights, trained.weights)
+    expected = {_path(path): leaf.shape for path, leaf in nnx.to_flat_state(weights)}
+    given = {path: value.shape for path, value in trained.weights.items()}
+    if given != expected:
+        raise InputError(
+            f"the weights of a classifier have the shapes {given} and this network has {expected}: "
+            "delete the cached file, it is written anew"
+        )
+    # Stages of the network are numbered, and the numbers are no strings there.
+    keys = {_path(path): path for path, _ in nnx.to_flat_state(weights)}
+    nested = traverse_util.unflatten_dict({keys[p]: v for p, v in trained.weights.items()})
+    nnx.replace_by_pure_dict(weights, nested)
     return nnx.merge(graph, weights)
+
+
+def _path(keys: Iterable[Any]) -> str:
+    return "/".join(map(str, keys))
 
 
 def _shape(rows: np.ndarray) -> tuple[int, int, int]:

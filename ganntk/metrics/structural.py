@@ -71,11 +71,8 @@ def update(
         )
     found = init(len(generated))
     for rows in starts(len(generated), _BLOCK):
-        one = _padded(generated[rows], min(_BLOCK, len(generated)))
         for others in starts(len(real), _BLOCK):
-            other = _padded(real[others], min(_BLOCK, len(real)))
-            values = np.asarray(_similarities(one, other))
-            values = values[: rows.stop - rows.start, : others.stop - others.start]
+            values = _of_block(generated, rows, real, others)
             best = values.argmax(axis=1)
             value = np.take_along_axis(values, best[:, None], axis=1)[:, 0]
             nearer = value > found.similarity[rows]
@@ -120,6 +117,22 @@ def between(
     return update(init(len(generated)), generated, real)
 
 
+def pairs(
+    one: Float32[np.ndarray, "rows h w c"], other: Float32[np.ndarray, "others h w c"]
+) -> Float32[np.ndarray, "rows others"]:
+    """SSIM of every image of one set with every image of the other.
+
+    Raises:
+        InputError: shapes differ, images are smaller than a window, or values are not finite.
+    """
+    check_images(one, other)
+    found = np.empty((len(one), len(other)), np.float32)
+    for rows in starts(len(one), _BLOCK):
+        for others in starts(len(other), _BLOCK):
+            found[rows, others] = _of_block(one, rows, other, others)
+    return found
+
+
 def check_images(generated: np.ndarray, real: np.ndarray) -> None:
     """Refuse images that have no SSIM to one another.
 
@@ -139,6 +152,16 @@ def check_images(generated: np.ndarray, real: np.ndarray) -> None:
         )
     as_samples(generated, name="generated images")
     as_samples(real, name="real images")
+
+
+def _of_block(
+    one: np.ndarray, rows: slice, other: np.ndarray, others: slice
+) -> Float32[np.ndarray, "rows others"]:
+    """SSIM of some images of each set, in blocks of one size."""
+    sides = (
+        _padded(side[part], min(_BLOCK, len(side))) for side, part in ((one, rows), (other, others))
+    )
+    return np.asarray(_similarities(*sides))[: rows.stop - rows.start, : others.stop - others.start]
 
 
 def _padded(images: np.ndarray, count: int) -> np.ndarray:

@@ -9,7 +9,8 @@ from ganntk.report.numbers import fixed, number
 
 def tables(quality: Mapping[str, Any]) -> str:
     """One card for each table, with the features that it was measured in as its title."""
-    return "\n".join(_card(table, quality["columns"]) for table in quality["tables"])
+    cards = "\n".join(_card(table, quality["columns"]) for table in quality["tables"])
+    return f'<div class="stack">{cards}</div>'
 
 
 def _card(table: Mapping[str, Any], columns: Mapping[str, str]) -> str:
@@ -19,7 +20,7 @@ def _card(table: Mapping[str, Any], columns: Mapping[str, str]) -> str:
     head = "".join(f'<th scope="col">{title}</th>' for title in titles)
     body = "\n".join(_line(line, names) for line in lines)
     return (
-        f'<div class="card"><h3>{escape(table["features"])}</h3><table class="steps"><thead><tr>'
+        f'<div class="card"><h3>{escape(table["features"])}</h3><table class="measures"><thead><tr>'
         f"{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -31,9 +32,9 @@ def _line(line: Mapping[str, Any], names: list[str]) -> str:
 
 
 def _cell(estimate: Mapping[str, float] | None) -> str:
-    """A number, and behind it the half width of its interval."""
+    """A number, and behind it the longer side of its interval: one side may end at a bound."""
     if estimate is None:
         return number(None)
-    half = (estimate["high"] - estimate["low"]) / 2
+    reach = max(estimate["high"] - estimate["value"], estimate["value"] - estimate["low"])
     value = fixed(estimate["value"], digits=3)
-    return value if half == 0 else f"{value} ± {fixed(half, digits=2)}"
+    return value if reach == 0 else f"{value} ± {fixed(reach, digits=2)}"

@@ -41,6 +41,9 @@ eigenvalue_min | gauge | | | Smallest eigenvalue seen of the Gram matrix.
 eigenvalue_max | gauge | | | Largest eigenvalue seen of the Gram matrix.
 products | gauge | | | Products with a vector that the solver took; 0 for eigh.
 residual | gauge | | | Relative error of exp(-lam K) by the solver's own estimate.
+am_ssim | gauge | | | Mean similarity of generated images to their nearest real one.
+memorisation | gauge | | | 0.5: as near to real rows as fresh ones; 1: copies.
+held_out_distance | gauge | | | Kernel distance of generated to held-out rows.
 steps_per_second | gauge | 1/s | | Optimiser steps a second of late.
 images_per_second | gauge | 1/s | | Generated rows updated a second of late.
 pairs_per_second | gauge | 1/s | | Pairs of rows whose kernel was evaluated, a second of late.
