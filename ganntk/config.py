@@ -159,11 +159,19 @@ def load(uri: str | None, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         InputError: the file is missing or no mapping, a key is unknown, a value has the wrong type.
     """
-    raw = _read(uri) if uri is not None else {}
+    return with_options(read(uri) if uri is not None else {}, overrides)
+
+
+def with_options(raw: Mapping[str, Any], words: Sequence[str]) -> RunConfig:
+    """A configuration from nested mappings, and options above them.
+
+    Raises:
+        InputError: as `load`.
+    """
     above: dict[str, Any] = {}
-    for path, value in parse_overrides(overrides):
-        above = _merged(above, _nested(path, value))
-    return decode(_merged(raw, _expanded(above)))
+    for path, value in parse_overrides(words):
+        above = merged(above, _nested(path, value))
+    return decode(merged(raw, expanded(above)))
 
 
 def decode(raw: Mapping[str, Any]) -> RunConfig:
@@ -257,7 +265,12 @@ def _parse(text: str) -> Any:
         return text
 
 
-def _read(uri: str) -> dict[str, Any]:
+def read(uri: str) -> dict[str, Any]:
+    """The mapping of a YAML file, with shorthands written out.
+
+    Raises:
+        InputError: the file is missing, no YAML, or no mapping.
+    """
     try:
         raw = yaml.safe_load(storage.read_text(uri))
     except yaml.YAMLError as error:
@@ -266,11 +279,11 @@ def _read(uri: str) -> dict[str, Any]:
         return {}
     if not isinstance(raw, dict):
         raise InputError(f"{uri} holds a {type(raw).__name__}: expected keys with values")
-    return _expanded(raw)
+    return expanded(raw)
 
 
-def _expanded(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the shorthands out."""
+def expanded(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping with its shorthands written out."""
     full = dict(raw)
     if isinstance(name := full.get("kernel"), str):
         full["kernel"] = {"type": "named", "name": name}
@@ -293,17 +306,17 @@ def _nested(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     return value
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """`above` over `below`, key by key; a part of another type replaces the one below whole."""
-    merged = dict(below)
+    result = dict(below)
     for key, value in above.items():
-        old = merged.get(key)
+        old = result.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             same_type = value.get("type", old.get("type")) == old.get("type", value.get("type"))
-            merged[key] = _merged(old, value) if same_type else value
+            result[key] = merged(old, value) if same_type else value
         else:
-            merged[key] = value
-    return merged
+            result[key] = value
+    return result
 
 
 def _check_keys(cls: type, raw: Any, path: tuple[str, ...]) -> None:
