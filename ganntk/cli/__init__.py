@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ganntk import __version__
-from ganntk.cli import evaluate
+from ganntk.cli import evaluate, sweep
 from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
 
 _DESCRIPTION = "Synthesise images from few images with neural tangent kernels."
@@ -82,6 +82,16 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_options(evaluation)
     evaluation.set_defaults(command=_evaluate)
 
+    sweeping = commands.add_parser(
+        "sweep",
+        help="many runs with other values, and the best of them",
+        usage="ganntk sweep (--config FILE [--a.b VALUE]... | --resume URI)",
+        epilog="Options set keys of the sweep, such as --trials 8, and of its runs, --run.steps.",
+        allow_abbrev=False,
+    )
+    sweep.add_options(sweeping)
+    sweeping.set_defaults(command=_sweep)
+
     report = commands.add_parser("report", help="draw report.html of a run folder again")
     report.add_argument("run_uri", help="the run's folder, on any storage")
     report.set_defaults(command=_report)
@@ -123,6 +133,11 @@ def _resume(options: argparse.Namespace, overrides: list[str]) -> int:
 def _evaluate(options: argparse.Namespace, rest: list[str]) -> int:
     _refuse(rest)
     evaluate.evaluate(options, sys.stdout)
+    return 0
+
+
+def _sweep(options: argparse.Namespace, overrides: list[str]) -> int:
+    sweep.sweep(options, overrides, sys.stdout)
     return 0
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
@@ -30,7 +31,7 @@ from ganntk.distributed.worker import Finished, Prepared
 from ganntk.errors import InputError
 from ganntk.run_folder import METRICS, RunFolder
 from ganntk.synthesis import StepReport
-from ganntk.telemetry import JsonlSink, Recorder
+from ganntk.telemetry import JsonlSink, Recorder, Sink
 
 _log = logging.getLogger(__name__)
 
@@ -59,12 +60,13 @@ class RunResult:
     points: int
 
 
-def run(config: RunConfig, progress: Progress) -> RunResult:
+def run(config: RunConfig, progress: Progress, *, sinks: Sequence[Sink] = ()) -> RunResult:
     """Synthesise as configured, and leave a run folder.
 
     Args:
         config: the run; ``{time}`` in its `run_uri` is replaced by the time of the start.
         progress: told about phases and steps.
+        sinks: where records go besides the run folder.
 
     Raises:
         InputError: something given cannot be used; nothing existing was overwritten.
@@ -75,16 +77,17 @@ def run(config: RunConfig, progress: Progress) -> RunResult:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     config = dataclasses.replace(config, run_uri=config.run_uri.replace("{time}", stamp))
     RunFolder.check_free(config.run_uri)
-    return _carry_out(config, progress, None)
+    return _carry_out(config, progress, None, sinks)
 
 
-def resume(config: RunConfig, progress: Progress) -> RunResult:
+def resume(config: RunConfig, progress: Progress, *, sinks: Sequence[Sink] = ()) -> RunResult:
     """Go on with a run from its last checkpoint, on any number of workers.
 
     Args:
         config: the run's own, whose `run_uri` is its folder; steps, cluster, checkpoints and what
             is reported may differ.
         progress: told about phases and steps.
+        sinks: where records go besides the run folder.
 
     Raises:
         InputError: the configuration or the data are others, or there is nothing left to do.
@@ -102,12 +105,14 @@ def resume(config: RunConfig, progress: Progress) -> RunResult:
         progress.phase("looking for the last checkpoint")
         # Nobody else may go on with it from here on.
         past = stack.enter_context(resumption.begin(config))
-        return _carry_out(config, progress, past)
+        return _carry_out(config, progress, past, sinks)
 
 
-def _carry_out(config: RunConfig, progress: Progress, past: Past | None) -> RunResult:
+def _carry_out(
+    config: RunConfig, progress: Progress, past: Past | None, sinks: Sequence[Sink]
+) -> RunResult:
     """Start workers, take the steps that are left, write the results."""
-    recorder = Recorder([], already=past.seconds if past else 0.0)
+    recorder = Recorder(sinks, already=past.seconds if past else 0.0)
     progress.phase(f"starting workers on Ray ({config.cluster.address})")
     chosen = strategy_for(config)
     with recorder.phase("start"), ExitStack() as stack:

@@ -229,13 +229,15 @@ def tortured(run: str, moments: int, home: Path, **variables: str) -> int:
     words = ["synthesize", *LONG, "--run_uri", run]
     while True:
         process = command(*words, home=home, **variables)
-        if ends < moments:
+        while ends < moments and process.poll() is None:
             act = ACTS[ends % len(ACTS)]
-            _wait_for_steps(process, run, variables)
+            _wait_for_steps(process, run)
             time.sleep(draw.uniform(0, 0.6))
             if process.poll() is None:
                 end(process, act)
                 ends += 1
+            if act != "worker":  # which the run itself replaces
+                break
         _, errors = process.communicate(timeout=300)
         if process.returncode == 0:
             return ends
@@ -246,7 +248,7 @@ def tortured(run: str, moments: int, home: Path, **variables: str) -> int:
             storage.remove(run)
 
 
-def _wait_for_steps(process: subprocess.Popen, run: str, variables: dict[str, str]) -> None:
+def _wait_for_steps(process: subprocess.Popen, run: str) -> None:
     """Until the run has a checkpoint that it did not have, or ends."""
     before = {found.step for found in store.listed(run)}
     for _ in range(600):
