@@ -42,7 +42,11 @@ WAYS: dict[str, dict[str, Any]] = {
     },
     "four times as many rows, novelty stop": {"steps": 500, "points": 4, "stopping": NOVELTY},
     "warped rows, converged": {"steps": 300, "warped": True},
-    "warped rows, novelty stop": {"steps": 300, "warped": True, "stopping": NOVELTY},
+    "warped rows, batch-wise": {
+        "steps": 300,
+        "warped": True,
+        "coupling": {"type": "batchwise", "batch": 64},
+    },
 }
 
 
@@ -155,8 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kernel", default="cnn-mnist")
     parser.add_argument("--lam", type=float, default=5.12)
     parser.add_argument("--copies", type=int, default=4)
-    parser.add_argument("--amplitude", type=float, default=1.5, help="of the warps, in pixels")
-    parser.add_argument("--smoothness", type=float, default=4.0, help="of the warps, in pixels")
+    parser.add_argument("--amplitude", type=float, default=2.0, help="of the warps, in pixels")
+    parser.add_argument("--smoothness", type=float, default=5.0, help="of the warps, in pixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", default="runs/features")
     parser.add_argument("--ways", nargs="*", choices=list(WAYS))
