@@ -134,11 +134,11 @@ def _spread(rows: np.ndarray, count: int) -> np.ndarray:
 
 
 def _draw(folder: Path, training: np.ndarray, made: dict[str, tuple[np.ndarray, str]]) -> None:
-    """A picture of 32 rows of each."""
+    """A picture of 36 rows of each."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, rows in {"training": training, **{k: v[0] for k, v in made.items()}}.items():
         file = folder / f"{name.replace(',', '').replace(' ', '-')}.png"
-        file.write_bytes(to_png(sheet(_spread(rows, 32))))
+        file.write_bytes(to_png(sheet(_spread(rows, 36))))
 
 
 def _warped(options: argparse.Namespace) -> Warped:
