@@ -105,8 +105,23 @@ def test_the_fingerprint_is_of_what_decides_the_numbers():
     assert config.fingerprint(config.load(None, ["--kernel", "fnn"])) != base
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "mixture25", "generator_mnist"])
+SHIPPED = {
+    "digits": None,
+    "mnist": "--data.uri",
+    "mnist_warped": "--data.of.uri",
+    "mixture25": None,
+    "generator_mnist": "--data.uri",
+}
+
+
+def test_every_shipped_configuration_is_known(request):
+    folder = request.config.rootpath / "configs"
+    assert {path.stem for path in folder.glob("*.yaml")} == set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_configuration_loads(name, request):
     path = request.config.rootpath / "configs" / f"{name}.yaml"
     assert set(yaml.safe_load(path.read_text())) <= set(yaml.safe_load(config.dump(RunConfig())))
-    config.load(str(path), ["--data.uri", "somewhere"] if "mnist" in name else [])
+    place = SHIPPED[name]
+    config.load(str(path), [place, "somewhere"] if place else [])

@@ -33,7 +33,14 @@ _SIZE = (4.4, 2.5)
 _FONT = 9.5
 
 
-def curve(name: str, alt: str, lines: Mapping[str, Series], *, log: bool = False) -> str:
+def curve(
+    name: str,
+    alt: str,
+    lines: Mapping[str, Series],
+    *,
+    log: bool = False,
+    mark: float | None = None,
+) -> str:
     """Lines over the step.
 
     Args:
@@ -41,11 +48,14 @@ def curve(name: str, alt: str, lines: Mapping[str, Series], *, log: bool = False
         alt: what the drawing shows, in words.
         lines: colour -> steps and values.
         log: whether the value axis is logarithmic; values that are not positive are left out.
+        mark: a step to draw a vertical line at.
 
     Returns:
         An `<svg>` element.
     """
     figure, axes = new_axes(_SIZE)
+    if mark is not None:
+        axes.axvline(mark, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
     for colour, series in lines.items():
         steps, values = series.T
         shown = np.where(values > 0, values, np.nan) if log else values
@@ -66,6 +76,40 @@ def histogram(name: str, alt: str, values: Float[np.ndarray, " rows"]) -> str:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.set_xlabel("D")
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return svg_of(figure, name, alt)
+
+
+def path(
+    name: str,
+    alt: str,
+    points: Float[np.ndarray, "checks 2"],
+    *,
+    titles: tuple[str, str],
+    mark: int,
+    log: bool,
+) -> str:
+    """The way of a run through two measures, from its first check to its last.
+
+    Args:
+        name: a word that no other drawing of the page has.
+        alt: what the drawing shows, in words.
+        points: both measures at each check.
+        titles: of the two axes.
+        mark: index of the check that is shown large.
+        log: whether the second measure is on a logarithmic axis.
+
+    Returns:
+        An `<svg>` element.
+    """
+    figure, axes = new_axes(_SIZE)
+    x, y = points.T
+    shown = np.where(y > 0, y, np.nan) if log else y
+    axes.plot(x, shown, color=INK, linewidth=1.2, marker="o", markersize=3, markeredgewidth=0)
+    axes.plot(x[mark], shown[mark], color=POINTS, marker="o", markersize=9, markeredgewidth=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel(titles[0])
+    axes.set_ylabel(titles[1], color=SOFT, size=_FONT)
+    value_axis(axes, y, log=log)
     return svg_of(figure, name, alt)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ganntk.report import curves, pictures
+from ganntk.report import curves, novelty, pictures
 from ganntk.report.contents import Contents
 from ganntk.report.numbers import fixed, number, seconds
 from ganntk.report.quality import tables
@@ -17,7 +17,16 @@ from ganntk.run_folder import Rows
 
 def render(run: Contents) -> str:
     """The whole page as HTML that needs nothing outside itself."""
-    sections = (_rows, _samples, _curves, _nearest, _quality, _facts, _configuration)
+    sections = (
+        _rows,
+        _samples,
+        _curves,
+        _checks,
+        _nearest,
+        _quality,
+        _facts,
+        _configuration,
+    )
     return Template(_resource("page.html")).substitute(
         name=escape(run.name),
         status="finished" if run.is_finished else "unfinished",
@@ -217,6 +226,19 @@ def _nearest(run: Contents) -> str:
         "distance: from the closest pair of the run to the farthest, evenly by rank."
     )
     return _section("Nearest real images", note, f'<div class="pairs">{body}</div>')
+
+
+def _checks(run: Contents) -> str:
+    """How new and how faithful the rows were along the run, where it was watched."""
+    drawn = novelty.drawings(run)
+    if not drawn:
+        return ""
+    note = (
+        f"{escape(novelty.sentence(run))} A memorisation score of 0.5 says that generated rows are "
+        "as near to the training rows as fresh real rows are, 1 that they are copies."
+    )
+    body = "\n".join(_figure(caption, drawing) for caption, drawing in drawn)
+    return _section("Fidelity and novelty", note, f'<div class="plots">{body}</div>')
 
 
 def _quality(run: Contents) -> str:
