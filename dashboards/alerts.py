@@ -182,7 +182,11 @@ def _grafana(alert: Alert) -> dict[str, Any]:
         "noDataState": "OK",
         "execErrState": "Error",
         "labels": {"severity": alert.severity},
-        "annotations": {"summary": _without_value(alert.summary), "runbook": alert.anchor},
+        # Of what is here, Grafana replaces no $ by its environment in annotations alone.
+        "annotations": {
+            "summary": _without_value(alert.summary),
+            "runbook": RUNBOOK + alert.anchor,
+        },
     }
 
 

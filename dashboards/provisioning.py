@@ -1,5 +1,7 @@
 """Files that a Grafana reads when it starts: where the numbers are, and where the dashboards."""
 
+from typing import Any
+
 import yaml
 
 from dashboards.alerts import DATASOURCE_UID
@@ -7,19 +9,22 @@ from dashboards.alerts import DATASOURCE_UID
 HEAD = "# Written by `ganntk dashboards build` from dashboards/*.py: edit those, not this.\n"
 
 
-def datasources() -> str:
-    """A Prometheus, beside those that are there; `$PROMETHEUS_URL` is Grafana's environment."""
-    prometheus = {
+def prometheus() -> dict[str, Any]:
+    """The data source, without its address."""
+    return {
         "name": "ganntk Prometheus",
         "uid": DATASOURCE_UID,
         "type": "prometheus",
         "access": "proxy",
-        "url": "$PROMETHEUS_URL",
         "isDefault": False,
-        "editable": False,
         "jsonData": {"httpMethod": "POST", "timeInterval": "10s"},
     }
-    return HEAD + yaml.safe_dump({"apiVersion": 1, "datasources": [prometheus]}, sort_keys=False)
+
+
+def datasources() -> str:
+    """A Prometheus, beside those that are there; `$PROMETHEUS_URL` is Grafana's environment."""
+    entry = {**prometheus(), "url": "$PROMETHEUS_URL", "editable": False}
+    return HEAD + yaml.safe_dump({"apiVersion": 1, "datasources": [entry]}, sort_keys=False)
 
 
 def dashboards() -> str:
