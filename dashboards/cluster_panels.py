@@ -37,7 +37,7 @@ SUMMARY = Row(
         ),
         Panel(
             "GPUs",
-            "That there are.",
+            "That Ray's nodes see. Fewer than you pay for: a node has not come up.",
             (Query(f"sum(ray_node_gpus_available{CLUSTER})", "GPUs"),),
             kind="stat",
             width=3,
@@ -58,7 +58,7 @@ SUMMARY = Row(
         ),
         Panel(
             "Power",
-            "Of all GPUs.",
+            "Of all GPUs together. Little power at full use: kernels wait for memory.",
             (Query(f"sum(ray_node_gpu_power_milliwatts{CLUSTER}) / 1000", "all"),),
             unit="watt",
             kind="stat",
@@ -78,7 +78,7 @@ SUMMARY = Row(
         ),
         Panel(
             "Nodes",
-            "That answer Prometheus.",
+            "That answer Prometheus. Fewer than you started: one is lost, or its port is shut.",
             (Query(f"count(ray_node_cpu_utilization{CLUSTER})", "nodes"),),
             kind="stat",
             width=3,

@@ -27,10 +27,23 @@ def _count(title: str, description: str, states: str, colours: Thresholds) -> Pa
 TRIALS = Row(
     "How far is the sweep?",
     (
-        _count("Running", "Trials that compute.", "RUNNING", ((0, "blue"),)),
-        _count("Waiting", "For a place, or for others.", "PENDING|PAUSED", ((0, "blue"),)),
         _count(
-            "Done", "At their end, or stopped early.", "TERMINATED", ((0, "text"), (1, "green"))
+            "Running",
+            "Trials that compute now. As many as the cluster has places for, until the end.",
+            "RUNNING",
+            ((0, "blue"),),
+        ),
+        _count(
+            "Waiting",
+            "Trials that wait for a place, or for others.",
+            "PENDING|PAUSED",
+            ((0, "blue"),),
+        ),
+        _count(
+            "Done",
+            "Trials that are at their end, or were stopped early.",
+            "TERMINATED",
+            ((0, "text"), (1, "green")),
         ),
         _count(
             "Failed",

@@ -29,12 +29,15 @@ from ganntk.distributed.work import Work, work_of
 from ganntk.distributed.worker import Finished, Prepared
 from ganntk.errors import InputError, NonFiniteObjectiveError
 from ganntk.kernels import Kernel
+from ganntk.metrics import nearest
 from ganntk.run_folder import METRICS, RunFolder
 from ganntk.synthesis import StepReport
 from ganntk.telemetry import JsonlSink, Recorder
 
 _log = logging.getLogger(__name__)
 
+# At a picture: products of two numbers for distances, and bounds on the rows that are looked at.
+_PICTURE_WORK, _FEWEST, _MOST = 10**9, 8, 256
 _PACKAGES = ("jax", "jaxlib", "numpy", "optax", "ray")
 
 
@@ -261,9 +264,17 @@ def _picture(run: Started, step: int) -> None:
     with run.recorder.phase("pictures"):
         points = run.workers.points()
         run.folder.write_samples(step, points, reference=run.prepared.training)
+        distance = _distance(points, run.prepared.training)
+        run.recorder.record(step, {"nearest_distance": distance})
         for worker, used in enumerate(run.workers.memory()):
             run.recorder.record(step, {"device_memory_bytes": used}, {"worker": str(worker)})
         run.recorder.flush()
+
+
+def _distance(points: np.ndarray, training: np.ndarray) -> float:
+    """Median distance to the nearest training row, of as many rows as half a second allows."""
+    affordable = int(np.clip(_PICTURE_WORK // max(training.size, 1), _FEWEST, _MOST))
+    return float(np.median(nearest(points[:affordable], training).distance))
 
 
 def _save_images(run: Started, ended: Ended) -> None:
