@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ganntk import __version__
-from ganntk.cli import evaluate, sweep
+from ganntk.cli import dashboards, evaluate, sweep
 from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
 
 _DESCRIPTION = "Synthesise images from few images with neural tangent kernels."
@@ -96,6 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run_uri", help="the run's folder, on any storage")
     report.set_defaults(command=_report)
 
+    shown = commands.add_parser("dashboards", help="Grafana's dashboards: build them, push them")
+    dashboards.add_options(shown)
+    shown.set_defaults(command=_dashboards)
+
     doctor = commands.add_parser(
         "doctor", help="say what works on this machine and what is missing"
     )
@@ -146,6 +150,12 @@ def _report(options: argparse.Namespace, rest: list[str]) -> int:
 
     _refuse(rest)
     sys.stdout.write(report.write(options.run_uri) + "\n")
+    return 0
+
+
+def _dashboards(options: argparse.Namespace, rest: list[str]) -> int:
+    _refuse(rest)
+    dashboards.dashboards(options, sys.stdout)
     return 0
 
 
