@@ -9,7 +9,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +47,10 @@ class SynthesisState(NamedTuple):
 
 
 class StepReport(NamedTuple):
-    """Facts about one step, before its update; arrays over the steps of a block."""
+    """Facts about one step, before its update; arrays over the steps of a block.
+
+    Those of levels have a second axis, which is empty in a run of a single resolution.
+    """
 
     loss: Float[Array, " steps"]
     d_real: Float[Array, " steps"]
@@ -58,6 +61,9 @@ class StepReport(NamedTuple):
     products: Int[Array, " steps"]
     residual: Float[Array, " steps"]
     lam: Float[Array, " steps"]
+    level_loss: Float[Array, "steps levels"]
+    level_lam: Float[Array, "steps levels"]
+    level_weight: Float[Array, "steps levels"]
 
 
 @contextlib.contextmanager
@@ -72,12 +78,15 @@ def numerics() -> Iterator[None]:
         yield
 
 
-def prepare(
-    problem: Problem, rows: Rows, *, precision: Literal["float32", "float64"] = "float32"
-) -> Real:
+def prepare(problem: Problem, rows: Rows, *, precision: str = "float32") -> Real:
     """Put the real rows on the device and compute their Gram matrix, once per run.
 
     `eigh` takes it in float64. `lanczos` takes float32 entries as they are, in half the memory.
+
+    Args:
+        problem: what does not change.
+        rows: the real ones.
+        precision: of the kernel, `float32` or `float64`.
     """
     x = jnp.asarray(rows, precision)
     K = _gram(problem.kernel, x, memory_bytes=problem.memory_bytes)
@@ -175,6 +184,7 @@ def report_of(
     gradient_norm: Scalar | float = jnp.nan,
 ) -> StepReport:
     """What a step reports of its solution; `real` is the number of real rows."""
+    no_levels = jnp.zeros((0,), found.loss.dtype)
     return StepReport(
         loss=found.loss,
         d_real=jnp.mean(found.predictions[:real]),
@@ -185,6 +195,9 @@ def report_of(
         products=found.products,
         residual=found.residual,
         lam=jnp.asarray(lam, found.loss.dtype),
+        level_loss=no_levels,
+        level_lam=no_levels,
+        level_weight=no_levels,
     )
 
 

@@ -157,6 +157,7 @@ def _curves(run: Contents) -> str:
         _curve(run, "Mean D", {"d_real": curves.REAL, "d_points": curves.POINTS}),
         _curve(run, "Gradient norm", {"gradient_norm": curves.INK}, log=True),
         _curve(run, "lam", {"lam": curves.INK}),
+        *_levels(run),
         _histogram(run),
     ]
     body = "\n".join(filter(None, drawn))
@@ -176,6 +177,18 @@ def _curve(run: Contents, title: str, colours: Mapping[str, str], *, log: bool =
     alt = f"{title} over the step, ending at {' and '.join(last.values())}"
     lines = {colours[name]: values for name, values in kept.items()}
     return _figure(f"{title} {_values(last)}", curves.curve(identity, alt, lines, log=log))
+
+
+def _levels(run: Contents) -> list[str]:
+    """A drawing of the objective of each resolution."""
+    drawn = []
+    for side, series in run.labelled("level_loss", "level").items():
+        title = f"Loss at {side} pixels"
+        alt = f"{title} over the step, ending at {_last(series, 1)}"
+        caption = f"{title} {_values({'': _last(series, 1)})}"
+        line = {curves.INK: series}
+        drawn.append(_figure(caption, curves.curve(f"level-{side}", alt, line, log=True)))
+    return drawn
 
 
 def _last(series: curves.Series, lines: int) -> str:

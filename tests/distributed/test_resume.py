@@ -28,8 +28,16 @@ WORDS = [
     *["--steps", "40", "--report_every", "5", "--sample_every", "20", "--precision", "float64"],
     *["--checkpoints.every", "10", "--points.count", "9"],
 ]
+LEVELS = (
+    "[{side: 8, kernel: cnn-small, solver: lanczos, first_step: 12, ramp_steps: 20}, "
+    "{side: 4, lam: {type: annealed}}, {side: 2, lam: 5.0, weight: 0.5}]"
+)
 COUPLINGS = {
     "exact": [],
+    "levels": [
+        *["--coupling.type", "independent", "--coupling.sets", "3"],
+        *["--data.type", "digits", "--data.size", "12", "--levels", LEVELS],
+    ],
     "vectors": ["--coupling.exchange", "vectors", "--solver", "lanczos"],
     "independent": ["--coupling.type", "independent", "--coupling.sets", "8"],
     "batchwise": ["--coupling.type", "batchwise", "--coupling.batch", "6", "--coupling.sets", "8"],
