@@ -30,6 +30,7 @@ class Contents:
         real: the saved real rows.
         generated: the generated rows at the end of the run.
         quality: `quality.json`, empty where the run has not been evaluated.
+        interpolations: PNG file of the ways between codes, of a generator that was sampled.
     """
 
     run_uri: str
@@ -40,6 +41,7 @@ class Contents:
     real: Rows | None
     generated: SavedImages | None
     quality: Mapping[str, Any]
+    interpolations: bytes | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -98,6 +100,7 @@ def read(folder: RunFolder) -> Contents:
         real=folder.read_real(),
         generated=folder.read_images(),
         quality=folder.read_quality() or {},
+        interpolations=folder.read_interpolations(),
     )
 
 

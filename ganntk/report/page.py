@@ -17,13 +17,13 @@ from ganntk.run_folder import Rows
 
 def render(run: Contents) -> str:
     """The whole page as HTML that needs nothing outside itself."""
-    sections = (_rows, _samples, _curves, _nearest, _quality, _facts, _configuration)
+    drawn = (_rows, _samples, _interpolations, _curves, _nearest, _quality, _facts)
     return Template(_resource("page.html")).substitute(
         name=escape(run.name),
         status="finished" if run.is_finished else "unfinished",
         lede=_lede(run),
         numbers=_numbers(run),
-        sections="\n".join(filter(None, (section(run) for section in sections))),
+        sections="\n".join(filter(None, (section(run) for section in (*drawn, _configuration)))),
         run_uri=escape(run.run_uri),
         style=_resource("page.css"),
         script=_resource("page.js"),
@@ -230,6 +230,15 @@ def _nearest(run: Contents) -> str:
         "distance: from the closest pair of the run to the farthest, evenly by rank."
     )
     return _section("Nearest real images", note, f'<div class="pairs">{body}</div>')
+
+
+def _interpolations(run: Contents) -> str:
+    """Rows on the way from one code to another, where a generator was sampled."""
+    if run.interpolations is None:
+        return ""
+    drawing = pictures.img(run.interpolations, "rows between pairs of codes", "sheet")
+    note = "In each line the generator's code turns evenly from one random code to another."
+    return _section("Between codes", note, f'<figure class="card">{drawing}</figure>')
 
 
 def _quality(run: Contents) -> str:
