@@ -7,6 +7,7 @@ and ``auto`` for ``{type: searched}``.
 
 import dataclasses
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from ganntk.kernels import Kernel, Named
 from ganntk.lam import Lam, Searched
 from ganntk.levels import Level
 from ganntk.levels import check as check_levels
+from ganntk.noise import Noise, NoNoise
 from ganntk.objectives import Objective, SquaredError
 from ganntk.optimizers import Optimizer
 from ganntk.registry import unknown_name
@@ -96,6 +98,9 @@ class RunConfig:
         objective: what the generated rows ask of its predictions.
         lam: the rule for the discriminator's training time.
         optimizer: how the gradient moves the generated rows.
+        noise: on the gradient, before the optimiser.
+        similarity: weight of a penalty on generated rows that resemble real ones; 0 for none. It is
+            no part of the recorded loss.
         points: how many rows to generate, their start and range.
         coupling: which of the generated rows share a Gram matrix.
         levels: resolutions whose objectives are added up, each on average-pooled images; what a
@@ -120,6 +125,8 @@ class RunConfig:
     objective: Objective = field(default_factory=SquaredError)
     lam: Lam = field(default_factory=Searched)
     optimizer: Optimizer = field(default_factory=Optimizer)
+    noise: Noise = field(default_factory=NoNoise)
+    similarity: float = 0.0
     points: Points = field(default_factory=Points)
     coupling: Coupling = field(default_factory=Exact)
     levels: tuple[Level, ...] = ()
@@ -150,8 +157,9 @@ class RunConfig:
             self._check_levels()
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}: expected 0 or a positive whole number")
-        if self.diagonal < 0:
-            raise InputError(f"diagonal is {self.diagonal}: expected at least 0")
+        for name in ("diagonal", "similarity"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise InputError(f"{name} is {value}: expected a finite number of at least 0")
         if self.memory_bytes is not None and self.memory_bytes < 1:
             raise InputError(f"memory_bytes is {self.memory_bytes}: expected at least 1")
 

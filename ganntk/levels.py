@@ -168,7 +168,7 @@ def init(
     return SynthesisState(
         step=jnp.zeros((), jnp.int32),
         points=points,
-        optimizer=given.whole.optimizer.init(points),
+        optimizer=synthesis.first_slots(given.whole, points, member),
         lam=jnp.stack(lams),
     )
 

@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Array, Float, Int
 from threadpoolctl import threadpool_limits
 
-from ganntk import discriminator
+from ganntk import discriminator, noise, similarity
 from ganntk.discriminator import LossAndCotangent
 from ganntk.errors import InputError, NonFiniteObjectiveError
 from ganntk.kernels import gram, gram_of_moving, pullback_of_moving
@@ -115,9 +115,14 @@ def init(problem: Problem, real: Real, *, seed: int, member: int = 0) -> Synthes
     return SynthesisState(
         step=jnp.zeros((), jnp.int32),
         points=points,
-        optimizer=problem.optimizer.init(points),
+        optimizer=first_slots(problem, points, member),
         lam=first_lam(problem, real, points),
     )
+
+
+def first_slots(problem: Problem, points: Rows, member: int = 0) -> optax.OptState:
+    """The optimiser's state before the first step; noise of each member is its own."""
+    return noise.numbered(problem.optimizer.init(points), member * len(points))
 
 
 def first_lam(problem: Problem, real: Real, points: Rows) -> Scalar:
@@ -135,6 +140,7 @@ def evaluate(problem: Problem, real: Real, points: Rows, lam: Scalar) -> LossAnd
 def gradient(problem: Problem, real: Real, points: Rows, cotangent: Cotangent) -> Rows:
     r"""Pull $G = dL/dK$ back to the generated rows.
 
+    The penalty on similar rows is part of it, where there is one.
     $dL/dz_a = 2\sum_i G_{ai}\,\partial k(z_a, x_i) + \partial_{z_a} \sum_{bc} G_{bc}\,k(z_b, z_c)$;
     the block of real rows is constant. Two factors of G are not multiplied out.
     """
@@ -153,6 +159,8 @@ def gradient(problem: Problem, real: Real, points: Rows, cotangent: Cotangent) -
         # Of c I only the entries k(z, z) move.
         diagonal, pull = jax.vjp(problem.kernel.diagonal, points)
         slope += pull(jnp.full_like(diagonal, cotangent.identity))[0]
+    if problem.similarity:
+        slope += similarity.slope(points, real.rows, problem.similarity)
     return slope
 
 

@@ -57,12 +57,13 @@ def problem_of(config: RunConfig) -> Problem:
     return Problem(
         kernel=config.kernel,
         objective=config.objective,
-        optimizer=config.optimizer.build(),
+        optimizer=config.noise.before(config.optimizer.build(), config.seed),
         points=config.points,
         diagonal=config.diagonal,
         memory_bytes=config.memory_bytes,
         solver=config.solver,
         lam=config.lam,
+        similarity=config.similarity,
     )
 
 

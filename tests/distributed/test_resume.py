@@ -101,6 +101,7 @@ def wait_for(folder: Path, step: int) -> None:
 @pytest.mark.parametrize("coupling", COUPLINGS)
 def test_a_run_that_was_interrupted_and_resumed_is_one_that_was_not(tmp_path, coupling):
     words = [*COUPLINGS[coupling], "--lam.type", "annealed", "--cluster.workers", "2"]
+    words += ["--noise.type", "exponential", "--noise.scale", "0.1", "--similarity", "0.01"]
     words = [word for word in words if word != "30"]
     whole = start(tmp_path / "whole", *words)
     start(tmp_path / "cut", *words, stop=25)
