@@ -25,6 +25,7 @@ from ganntk.distributed.group import open_group
 from ganntk.distributed.guarded import Guarded
 from ganntk.distributed.monitored import RayMetricsSink
 from ganntk.distributed.resumption import Past, Saver
+from ganntk.distributed.strategy import level_values
 from ganntk.distributed.watching import Watcher
 from ganntk.distributed.work import Work, work_of
 from ganntk.distributed.worker import Finished, Prepared
@@ -246,7 +247,8 @@ def _block(config: RunConfig, step: int, watcher: Watcher) -> int:
 def _record(run: Started, step: int, report: StepReport, seconds: float) -> None:
     steps_per_second = len(report.loss) / seconds
     images_per_second = steps_per_second * run.points
-    values = {name: float(series[-1]) for name, series in report._asdict().items()}
+    series = report._asdict().items()
+    values = {name: float(each[-1]) for name, each in series if each.ndim == 1}
     values |= {
         "loss_per_real": values["loss"] / run.prepared.gram_real,
         "steps_per_second": steps_per_second,
@@ -261,6 +263,8 @@ def _record(run: Started, step: int, report: StepReport, seconds: float) -> None
         with run.recorder.phase("checks"):
             values |= run.watcher.look(step, values)
     run.recorder.record(step, values)
+    for level, found in zip(run.config.levels, level_values(report), strict=True):
+        run.recorder.record(step, found, {"level": str(level.side)})
     run.recorder.observe("step_seconds", 1 / steps_per_second)
     run.progress.step(step, run.config.steps, values["loss_per_real"], images_per_second)
 
