@@ -151,13 +151,13 @@ def numbered(state: optax.OptState, first: int) -> optax.OptState:
 def _chained(
     noise: Noise, optimizer: optax.GradientTransformation, seed: int
 ) -> optax.GradientTransformation:
-    def init(moving: Any) -> NoiseState:
-        return NoiseState(jnp.zeros((), jnp.int32), jax.tree.map(_rows, moving))
+    def init(params: Any) -> NoiseState:
+        return NoiseState(jnp.zeros((), jnp.int32), jax.tree.map(_rows, params))
 
-    def update(gradient: Any, state: NoiseState, moving: Any = None) -> tuple[Any, NoiseState]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, NoiseState]:
         root = jax.random.fold_in(jax.random.key(seed), _NOISE)
         key, deviation = jax.random.fold_in(root, state.step), noise.deviation(state.step)
-        leaves, structure = jax.tree.flatten(gradient)
+        leaves, structure = jax.tree.flatten(updates)
         rows = jax.tree.leaves(state.row)
         keys = [jax.random.fold_in(key, i) for i in range(len(leaves))]
         drawn = [_normal(*each) for each in zip(keys, rows, map(jnp.shape, leaves), strict=True)]
