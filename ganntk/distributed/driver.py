@@ -210,9 +210,13 @@ def _steps(run: Started) -> Ended:
         with run.recorder.phase(name):
             report = _advanced(run, step)
         name, step = "steps", step + len(report.loss)
-        _record(run, step, report, run.recorder.elapsed_seconds() - began)
+        seconds = run.recorder.elapsed_seconds() - began
+        # First: whoever follows the records may end the run at one of them.
+        if is_drawn := step % config.sample_every == 0 or step == config.steps:
+            _picture(run, step)
+        _record(run, step, report, seconds)
         is_last = step == config.steps or run.watcher.reason is not None
-        if step % config.sample_every == 0 or is_last:
+        if is_last and not is_drawn:
             _picture(run, step)
         if run.saver.is_due(step) or is_last:
             with run.recorder.phase("checkpoints"):

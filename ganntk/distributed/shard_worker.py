@@ -136,7 +136,8 @@ class ShardWorker(OnDevice):
 
     def reports(self) -> list[StepReport]:
         """The reports since the last call, without the norms of gradients: who solves has them."""
-        reports, self._reports = self._reports, []
+        # As NumPy: a process without 64-bit types would read arrays of JAX as float32.
+        reports, self._reports = jax.tree.map(np.asarray, self._reports), []
         return reports
 
     def snapshot(self) -> Shard:

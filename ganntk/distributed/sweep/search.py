@@ -95,7 +95,7 @@ def scheduler_of(plan: Plan, steps: int) -> TrialScheduler | None:
             time_attr=TIME,
             metric=plan.metric,
             mode=plan.mode,
-            max_t=steps,
+            max_t=steps + 1,  # a trial that takes all its steps is not ended at the last
             grace_period=min(plan.grace, steps),
             reduction_factor=plan.reduction,
         )
