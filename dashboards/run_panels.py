@@ -143,7 +143,13 @@ CONVERGENCE = Row(
             "Objective by level",
             "Of a run with several resolutions: each falls; one that stands still has a lam that "
             "does not suit it.",
-            (Query(f"max by (run, level) ({series('level_loss')})", "{{level}}, {{run}}"),),
+            (
+                Query(f"max by (run, level) ({series('level_loss')})", "{{level}}, {{run}}"),
+                Query(
+                    f"max by (run, level) ({series('level_weight')})",
+                    "weight of {{level}}, {{run}}",
+                ),
+            ),
             width=8,
             is_log=True,
             needs="levels",
@@ -169,7 +175,10 @@ NUMERICS = Row(
         Panel(
             "Training time lam",
             "Of the discriminator. It is constant unless it is annealed.",
-            curve("lam"),
+            (
+                *curve("lam"),
+                Query(f"max by (run, level) ({series('level_lam')})", "{{level}}, {{run}}"),
+            ),
             width=6,
         ),
         Panel(

@@ -7,10 +7,11 @@ and ``auto`` for ``{type: searched}``.
 
 import dataclasses
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import draccus
 import yaml
@@ -18,7 +19,7 @@ from draccus.utils import ParsingError
 
 from ganntk import storage
 from ganntk.checkpoint.policy import Checkpoints
-from ganntk.coupling import Coupling, Exact, Generator, parts_of
+from ganntk.coupling import Batchwise, Coupling, Exact, Generator, parts_of
 from ganntk.data import Source
 from ganntk.data.digits import Digits
 from ganntk.discriminator import Solver
@@ -26,6 +27,9 @@ from ganntk.errors import InputError
 from ganntk.generators import Points
 from ganntk.kernels import Kernel, Named
 from ganntk.lam import Lam, Searched
+from ganntk.levels import Level
+from ganntk.levels import check as check_levels
+from ganntk.noise import Noise, NoNoise
 from ganntk.objectives import Objective, SquaredError
 from ganntk.optimizers import Optimizer
 from ganntk.registry import unknown_name
@@ -94,8 +98,13 @@ class RunConfig:
         objective: what the generated rows ask of its predictions.
         lam: the rule for the discriminator's training time.
         optimizer: how the gradient moves the generated rows.
+        noise: on the gradient, before the optimiser.
+        similarity: weight of a penalty on generated rows that resemble real ones; 0 for none. It is
+            no part of the recorded loss.
         points: how many rows to generate, their start and range.
         coupling: which of the generated rows share a Gram matrix.
+        levels: resolutions whose objectives are added up, each on average-pooled images; what a
+            level leaves out (kernel, lam, solver) is the run's. None of them: full resolution.
         steps: optimiser steps of the run, at least 1.
         report_every: steps between two records of the metrics, and of one call to the device.
         sample_every: steps between two pictures of the generated rows.
@@ -116,8 +125,11 @@ class RunConfig:
     objective: Objective = field(default_factory=SquaredError)
     lam: Lam = field(default_factory=Searched)
     optimizer: Optimizer = field(default_factory=Optimizer)
+    noise: Noise = field(default_factory=NoNoise)
+    similarity: float = 0.0
     points: Points = field(default_factory=Points)
     coupling: Coupling = field(default_factory=Exact)
+    levels: tuple[Level, ...] = ()
     steps: int = 500
     report_every: int = 10
     sample_every: int = 50
@@ -141,12 +153,29 @@ class RunConfig:
                 f"coupling.{name} is {parts} for {workers} workers: expected at least one for "
                 "every worker"
             )
+        if self.levels:
+            self._check_levels()
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}: expected 0 or a positive whole number")
-        if self.diagonal < 0:
-            raise InputError(f"diagonal is {self.diagonal}: expected at least 0")
+        for name in ("diagonal", "similarity"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise InputError(f"{name} is {value}: expected a finite number of at least 0")
         if self.memory_bytes is not None and self.memory_bytes < 1:
             raise InputError(f"memory_bytes is {self.memory_bytes}: expected at least 1")
+
+    def _check_levels(self) -> None:
+        check_levels(self.levels)
+        if isinstance(self.coupling, Batchwise | Generator):
+            raise InputError(
+                "levels need a set of rows on one worker, and this coupling draws batches: take "
+                "coupling.type independent, or no levels"
+            )
+        if isinstance(self.coupling, Exact) and self.cluster.workers > 1:
+            raise InputError(
+                f"levels in the coupling exact run on one worker, and cluster.workers is "
+                f"{self.cluster.workers}: take coupling.type independent with as many sets, or one "
+                "worker"
+            )
 
 
 def load(uri: str | None, overrides: Sequence[str] = ()) -> RunConfig:
@@ -159,11 +188,19 @@ def load(uri: str | None, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         InputError: the file is missing or no mapping, a key is unknown, a value has the wrong type.
     """
-    raw = _read(uri) if uri is not None else {}
+    return with_options(read(uri) if uri is not None else {}, overrides)
+
+
+def with_options(raw: Mapping[str, Any], words: Sequence[str]) -> RunConfig:
+    """A configuration from nested mappings, and options above them.
+
+    Raises:
+        InputError: as `load`.
+    """
     above: dict[str, Any] = {}
-    for path, value in parse_overrides(overrides):
-        above = _merged(above, _nested(path, value))
-    return decode(_merged(raw, _expanded(above)))
+    for path, value in parse_overrides(words):
+        above = merged(above, _nested(path, value))
+    return decode(merged(raw, expanded(above)))
 
 
 def decode(raw: Mapping[str, Any]) -> RunConfig:
@@ -257,7 +294,12 @@ def _parse(text: str) -> Any:
         return text
 
 
-def _read(uri: str) -> dict[str, Any]:
+def read(uri: str) -> dict[str, Any]:
+    """The mapping of a YAML file, with shorthands written out.
+
+    Raises:
+        InputError: the file is missing, no YAML, or no mapping.
+    """
     try:
         raw = yaml.safe_load(storage.read_text(uri))
     except yaml.YAMLError as error:
@@ -266,12 +308,14 @@ def _read(uri: str) -> dict[str, Any]:
         return {}
     if not isinstance(raw, dict):
         raise InputError(f"{uri} holds a {type(raw).__name__}: expected keys with values")
-    return _expanded(raw)
+    return expanded(raw)
 
 
-def _expanded(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the shorthands out."""
+def expanded(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping with its shorthands written out, in the run and in each of its levels."""
     full = dict(raw)
+    if isinstance(levels := full.get("levels"), list | tuple):
+        full["levels"] = [expanded(x) if isinstance(x, Mapping) else x for x in levels]
     if isinstance(name := full.get("kernel"), str):
         full["kernel"] = {"type": "named", "name": name}
     lam = full.get("lam")
@@ -293,17 +337,17 @@ def _nested(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     return value
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """`above` over `below`, key by key; a part of another type replaces the one below whole."""
-    merged = dict(below)
+    result = dict(below)
     for key, value in above.items():
-        old = merged.get(key)
+        old = result.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             same_type = value.get("type", old.get("type")) == old.get("type", value.get("type"))
-            merged[key] = _merged(old, value) if same_type else value
+            result[key] = merged(old, value) if same_type else value
         else:
-            merged[key] = value
-    return merged
+            result[key] = value
+    return result
 
 
 def _check_keys(cls: type, raw: Any, path: tuple[str, ...]) -> None:
@@ -325,7 +369,10 @@ def _check_keys(cls: type, raw: Any, path: tuple[str, ...]) -> None:
     for key, value in raw.items():
         if key not in fields:
             raise unknown_name("key", ".".join((*path, str(key))), _paths(path, fields))
-        if isinstance(kind := fields[key], type):
+        if get_origin(kind := fields[key]) is tuple and isinstance(value, list | tuple):
+            for i, each in enumerate(value):
+                _check_keys(get_args(kind)[0], each, (*path, key, str(i)))
+        elif isinstance(kind, type):
             _check_keys(kind, value, (*path, key))
 
 

@@ -35,6 +35,7 @@ class Problem:
         memory_bytes: budget for the feature maps of one tile; None for the kernels' default.
         solver: of the discriminator's matrix function; `auto` chooses by the number of rows.
         lam: the rule for the discriminator's training time.
+        similarity: weight of a penalty on generated rows that resemble real ones.
     """
 
     kernel: Kernel
@@ -45,6 +46,7 @@ class Problem:
     memory_bytes: int | None = None
     solver: Solver = "auto"
     lam: Lam = field(default_factory=Searched)
+    similarity: float = 0.0
 
 
 class Real(NamedTuple):

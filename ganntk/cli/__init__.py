@@ -11,9 +11,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from typing import TextIO
 
 from ganntk import __version__
-from ganntk.cli import dashboards, evaluate
+from ganntk.cli import dashboards, evaluate, sample, sweep
 from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
 
 _DESCRIPTION = "Synthesise images from few images with neural tangent kernels."
@@ -80,7 +81,19 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     evaluate.add_options(evaluation)
-    evaluation.set_defaults(command=_evaluate)
+    evaluation.set_defaults(command=_plain(evaluate.evaluate))
+
+    _add_generators(commands)
+
+    sweeping = commands.add_parser(
+        "sweep",
+        help="many runs with other values, and the best of them",
+        usage="ganntk sweep (--config FILE [--a.b VALUE]... | --resume URI)",
+        epilog="Options set keys of the sweep, such as --trials 8, and of its runs, --run.steps.",
+        allow_abbrev=False,
+    )
+    sweep.add_options(sweeping)
+    sweeping.set_defaults(command=_sweep)
 
     report = commands.add_parser("report", help="draw report.html of a run folder again")
     report.add_argument("run_uri", help="the run's folder, on any storage")
@@ -95,6 +108,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.set_defaults(command=_doctor)
     return parser
+
+
+def _add_generators(commands: argparse._SubParsersAction) -> None:
+    """What is done with a trained generator."""
+    drawn = commands.add_parser("sample", help="draw rows of a trained generator to Parquet")
+    sample.add_options(drawn)
+    drawn.set_defaults(command=_plain(sample.sample))
+    exported = commands.add_parser(
+        "export", help="write a trained generator as a program for JAX alone"
+    )
+    sample.add_export_options(exported)
+    exported.set_defaults(command=_plain(sample.write_program))
+
+
+def _plain(
+    command: Callable[[argparse.Namespace, TextIO], None],
+) -> Callable[[argparse.Namespace, list[str]], int]:
+    """A command without further words that writes to standard output."""
+
+    def carry_out(options: argparse.Namespace, rest: list[str]) -> int:
+        _refuse(rest)
+        command(options, sys.stdout)
+        return 0
+
+    return carry_out
 
 
 def _synthesize(options: argparse.Namespace, overrides: list[str]) -> int:
@@ -127,6 +165,11 @@ def _resume(options: argparse.Namespace, overrides: list[str]) -> int:
 def _evaluate(options: argparse.Namespace, rest: list[str]) -> int:
     _refuse(rest)
     evaluate.evaluate(options, sys.stdout)
+    return 0
+
+
+def _sweep(options: argparse.Namespace, overrides: list[str]) -> int:
+    sweep.sweep(options, overrides, sys.stdout)
     return 0
 
 

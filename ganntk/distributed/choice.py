@@ -12,6 +12,7 @@ from ganntk.config import RunConfig
 from ganntk.coupling import Batchwise, Exact, Exchange, Generator
 from ganntk.discriminator import solver_for
 from ganntk.distributed.exact import GatheredRows
+from ganntk.distributed.levels import LevelSets
 from ganntk.distributed.sets import BatchedSets, Sets
 from ganntk.distributed.shard_worker import Snapshot
 from ganntk.distributed.strategy import Strategy
@@ -139,6 +140,8 @@ class SharedGram(Strategy):
 def strategy_for(config: RunConfig) -> type[Strategy]:
     """The strategy of a configuration."""
     coupling = config.coupling
+    if config.levels:
+        return LevelSets
     if isinstance(coupling, Generator):
         return Training
     if isinstance(coupling, Batchwise):

@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
@@ -24,6 +25,7 @@ from ganntk.distributed.group import open_group
 from ganntk.distributed.guarded import Guarded
 from ganntk.distributed.monitored import RayMetricsSink
 from ganntk.distributed.resumption import Past, Saver
+from ganntk.distributed.strategy import level_values
 from ganntk.distributed.watching import Watcher
 from ganntk.distributed.work import Work, work_of
 from ganntk.distributed.worker import Finished, Prepared
@@ -32,7 +34,7 @@ from ganntk.kernels import Kernel
 from ganntk.metrics import nearest
 from ganntk.run_folder import METRICS, RunFolder
 from ganntk.synthesis import StepReport
-from ganntk.telemetry import JsonlSink, Recorder
+from ganntk.telemetry import JsonlSink, Recorder, Sink
 
 _log = logging.getLogger(__name__)
 
@@ -63,12 +65,13 @@ class RunResult:
     points: int
 
 
-def run(config: RunConfig, progress: Progress) -> RunResult:
+def run(config: RunConfig, progress: Progress, *, sinks: Sequence[Sink] = ()) -> RunResult:
     """Synthesise as configured, and leave a run folder.
 
     Args:
         config: the run; ``{time}`` in its `run_uri` is replaced by the time of the start.
         progress: told about phases and steps.
+        sinks: where records go besides the run folder.
 
     Raises:
         InputError: something given cannot be used; nothing existing was overwritten.
@@ -79,16 +82,17 @@ def run(config: RunConfig, progress: Progress) -> RunResult:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     config = dataclasses.replace(config, run_uri=config.run_uri.replace("{time}", stamp))
     RunFolder.check_free(config.run_uri)
-    return _carry_out(config, progress, None)
+    return _carry_out(config, progress, None, sinks)
 
 
-def resume(config: RunConfig, progress: Progress) -> RunResult:
+def resume(config: RunConfig, progress: Progress, *, sinks: Sequence[Sink] = ()) -> RunResult:
     """Go on with a run from its last checkpoint, on any number of workers.
 
     Args:
         config: the run's own, whose `run_uri` is its folder; steps, cluster, checkpoints and what
             is reported may differ.
         progress: told about phases and steps.
+        sinks: where records go besides the run folder.
 
     Raises:
         InputError: the configuration or the data are others, or there is nothing left to do.
@@ -106,12 +110,14 @@ def resume(config: RunConfig, progress: Progress) -> RunResult:
         progress.phase("looking for the last checkpoint")
         # Nobody else may go on with it from here on.
         past = stack.enter_context(resumption.begin(config))
-        return _carry_out(config, progress, past)
+        return _carry_out(config, progress, past, sinks)
 
 
-def _carry_out(config: RunConfig, progress: Progress, past: Past | None) -> RunResult:
+def _carry_out(
+    config: RunConfig, progress: Progress, past: Past | None, sinks: Sequence[Sink]
+) -> RunResult:
     """Start workers, take the steps that are left, write the results."""
-    recorder = Recorder([], already=past.seconds if past else 0.0)
+    recorder = Recorder(sinks, already=past.seconds if past else 0.0)
     progress.phase(f"starting workers on Ray ({config.cluster.address})")
     chosen = strategy_for(config)
     with recorder.phase("start"), ExitStack() as stack:
@@ -241,7 +247,8 @@ def _block(config: RunConfig, step: int, watcher: Watcher) -> int:
 def _record(run: Started, step: int, report: StepReport, seconds: float) -> None:
     steps_per_second = len(report.loss) / seconds
     images_per_second = steps_per_second * run.points
-    values = {name: float(series[-1]) for name, series in report._asdict().items()}
+    series = report._asdict().items()
+    values = {name: float(each[-1]) for name, each in series if each.ndim == 1}
     values |= {
         "loss_per_real": values["loss"] / run.prepared.gram_real,
         "steps_per_second": steps_per_second,
@@ -256,6 +263,8 @@ def _record(run: Started, step: int, report: StepReport, seconds: float) -> None
         with run.recorder.phase("checks"):
             values |= run.watcher.look(step, values)
     run.recorder.record(step, values)
+    for level, found in zip(run.config.levels, level_values(report), strict=True):
+        run.recorder.record(step, found, {"level": str(level.side)})
     run.recorder.observe("step_seconds", 1 / steps_per_second)
     run.progress.step(step, run.config.steps, values["loss_per_real"], images_per_second)
 

@@ -61,6 +61,16 @@ def each(reports: Sequence[StepReport], join: Callable[[Any], Any]) -> StepRepor
     return StepReport(*map(join, zip(*reports, strict=True)))
 
 
+def level_values(report: StepReport) -> list[dict[str, float]]:
+    """What the last step of a block says of each level; of one that counts not yet its weight."""
+    found: list[dict[str, float]] = []
+    series = (report.level_loss, report.level_lam, report.level_weight)
+    for loss, lam, weight in zip(*(each[-1] for each in series), strict=True):
+        known = {"level_loss": float(loss), "level_lam": float(lam)} if weight > 0 else {}
+        found.append({**known, "level_weight": float(weight)})
+    return found
+
+
 def together(parts: Sequence[Finished]) -> Finished:
     """The rows of several parts as those of one; the loss and lam are their means."""
     return Finished(

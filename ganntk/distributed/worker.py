@@ -59,12 +59,13 @@ def problem_of(config: RunConfig) -> Problem:
     return Problem(
         kernel=config.kernel,
         objective=config.objective,
-        optimizer=config.optimizer.build(),
+        optimizer=config.noise.before(config.optimizer.build(), config.seed),
         points=config.points,
         diagonal=config.diagonal,
         memory_bytes=config.memory_bytes,
         solver=config.solver,
         lam=config.lam,
+        similarity=config.similarity,
     )
 
 
@@ -101,8 +102,8 @@ class Worker(OnDevice):
         )
 
     def lams(self) -> list[float]:
-        """The training time of each set."""
-        return [float(state.lam) for state in self._states]
+        """The training time of each set, the mean over levels where there are several."""
+        return [float(np.mean(np.asarray(state.lam))) for state in self._states]
 
     def advance(self, steps: int) -> list[StepReport]:
         """Take a block of steps on the device, for each set."""
@@ -141,7 +142,7 @@ class Worker(OnDevice):
                     nearest_real=neighbours.index,
                     nearest_distance=neighbours.distance,
                     loss=float(loss),
-                    lam=float(state.lam),
+                    lam=float(np.mean(np.asarray(state.lam))),
                 )
             )
         return found

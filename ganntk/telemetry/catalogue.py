@@ -52,6 +52,9 @@ eigenvalue_min | gauge | | | Smallest eigenvalue seen of the Gram matrix.
 eigenvalue_max | gauge | | | Largest eigenvalue seen of the Gram matrix.
 products | gauge | | | Products with a vector that the solver took; 0 for eigh.
 residual | gauge | | | Relative error of exp(-lam K) by the solver's own estimate.
+level_loss | gauge | | level | The objective of one resolution, by the side of its images.
+level_lam | gauge | | level | Training time of the discriminator of one resolution.
+level_weight | gauge | | level | Weight of a resolution's objective in the sum.
 am_ssim | gauge | | | Mean similarity of generated images to their nearest real one.
 memorisation | gauge | | | 0.5: as near to real rows as fresh ones; 1: copies.
 held_out_distance | gauge | | | Kernel distance of generated to held-out rows.
