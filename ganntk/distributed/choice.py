@@ -128,6 +128,10 @@ class SharedGram(Strategy):
         self._chosen.restore(Snapshot(float(state.lam), whole), new_ranks)
         self._taken = int(state.step)
 
+    def d_elsewhere(self, others: np.ndarray) -> float | None:
+        """As chosen."""
+        return self._chosen.d_elsewhere(others)
+
     def finish(self) -> Finished:
         """As chosen."""
         return self._chosen.finish()

@@ -46,7 +46,7 @@ class RayMetricsSink:
             self._write("run_active", 1.0, {})
             self._write("run_info", 1.0, info)
             self._write("recorded_timestamp_seconds", clock(), {})
-        self._thread = threading.Thread(target=self._repeat, name="metrics", daemon=True)
+        self._thread = threading.Thread(target=self._keep_repeating, name="metrics", daemon=True)
         self._thread.start()
 
     def write(self, record: Record) -> None:
@@ -99,12 +99,15 @@ class RayMetricsSink:
                     metric.inc(more, tags=tags)
                     self._totals[key] = value
 
-    def _repeat(self) -> None:
-        """Set every gauge again, now and then, until the run ends."""
+    def repeat(self) -> None:
+        """Set every gauge to what it is, so that Ray does not forget it."""
+        with self._lock:
+            for (name, labels), value in self._levels.items():
+                self._metrics[name].set(value, tags={"run": self._run, **dict(labels)})
+
+    def _keep_repeating(self) -> None:
         while not self._is_closing.wait(_REPEAT_SECONDS):
-            with self._lock:
-                for (name, labels), value in self._levels.items():
-                    self._metrics[name].set(value, tags={"run": self._run, **dict(labels)})
+            self.repeat()
 
     def _metric(self, name: str) -> Any:
         if name not in self._metrics:

@@ -47,6 +47,10 @@ class Strategy(abc.ABC):
     def restore(self, snapshot: Any, new_ranks: tuple[int, ...]) -> None:
         """Go on from a snapshot, with some workers that know nothing yet."""
 
+    def d_elsewhere(self, others: np.ndarray) -> float | None:
+        """Mean D at rows that the run does not learn from; None where it has no single one."""
+        return None
+
     @abc.abstractmethod
     def finish(self) -> Finished:
         """Look at all generated rows once more."""

@@ -12,7 +12,9 @@ from ganntk import batches, synthesis
 from ganntk.config import RunConfig
 from ganntk.coupling import Batchwise, sets_of
 from ganntk.distributed.device import OnDevice
+from ganntk.kernels import gram_of_moving
 from ganntk.metrics import nearest
+from ganntk.stacked import elsewhere
 from ganntk.synthesis import Problem, StepReport, SynthesisState
 from ganntk.typing import Rows
 
@@ -144,6 +146,18 @@ class Worker(OnDevice):
                 )
             )
         return found
+
+    def d_elsewhere(self, others: Rows) -> float | None:
+        """Mean D of the first set at rows that the run does not learn from."""
+        if not self._states:
+            return None
+        with synthesis.numerics():
+            z, others = self._states[0].points, jnp.asarray(others, self._rows.dtype)
+            block = gram_of_moving(
+                self._problem.kernel, z, self._rows, memory_bytes=self._problem.memory_bytes
+            )
+            found = elsewhere(self._problem, self._real, z, block, self._states[0].lam, others)
+            return None if found is None else float(found.mean())
 
     # What a set's step is: here, one Gram matrix of all its rows.
 
