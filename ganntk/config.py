@@ -188,11 +188,22 @@ def load(uri: str | None, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         InputError: the file is missing or no mapping, a key is unknown, a value has the wrong type.
     """
-    raw = _read(uri) if uri is not None else {}
-    above: dict[str, Any] = {}
+    return layered(_read(uri) if uri is not None else {}, {}, overrides)
+
+
+def layered(
+    below: Mapping[str, Any], above: Mapping[str, Any], overrides: Sequence[str] = ()
+) -> RunConfig:
+    """Build a configuration from nested mappings and options, each laid over those before it.
+
+    Raises:
+        InputError: as `load`.
+    """
+    merged = _merged(_expanded(below), _expanded(above))
+    options: dict[str, Any] = {}
     for path, value in parse_overrides(overrides):
-        above = _merged(above, _nested(path, value))
-    return decode(_merged(raw, _expanded(above)))
+        options = _merged(options, _nested(path, value))
+    return decode(_merged(merged, _expanded(options)))
 
 
 def decode(raw: Mapping[str, Any]) -> RunConfig:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from ganntk import __version__
-from ganntk.cli import evaluate, sample
+from ganntk.cli import evaluate, experiment, sample
 from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
 
 _DESCRIPTION = "Synthesise images from few images with neural tangent kernels."
@@ -85,6 +85,15 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_generators(commands)
 
+    reproduced = commands.add_parser(
+        "experiment",
+        help="carry out an experiment of the paper: a table and a figure",
+        usage="ganntk experiment NAME [--scale small] [--to FOLDER] [--a.b VALUE]...",
+        allow_abbrev=False,
+    )
+    experiment.add_options(reproduced)
+    reproduced.set_defaults(command=_experiment)
+
     report = commands.add_parser("report", help="draw report.html of a run folder again")
     report.add_argument("run_uri", help="the run's folder, on any storage")
     report.set_defaults(command=_report)
@@ -145,6 +154,11 @@ def _resume(options: argparse.Namespace, overrides: list[str]) -> int:
     with progress() as shown:
         result = resume(configuration, shown)
     sys.stdout.write(json.dumps(vars(result)) + "\n")
+    return 0
+
+
+def _experiment(options: argparse.Namespace, overrides: list[str]) -> int:
+    experiment.carry_out(options, overrides, sys.stdout)
     return 0
 
 
