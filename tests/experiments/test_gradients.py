@@ -9,7 +9,7 @@ from ganntk import config, discriminator
 from ganntk.errors import InputError
 from ganntk.experiments import finite
 from ganntk.experiments.gradients import VanishingGradients
-from ganntk.kernels import Conv, Dense, Erf, Flatten, Network, Relu
+from ganntk.kernels import AvgPool, Conv, Dense, Erf, Flatten, Network, Relu
 
 DENSE = (Flatten(), Dense(), Relu(), Dense())
 CONVOLUTION = (Conv((2, 2), (2, 2)), Erf(), Flatten(), Dense(2.0, 0.3))
@@ -59,14 +59,15 @@ def test_a_wide_network_that_was_trained_says_what_the_closed_form_says():
 
 
 def test_a_layer_without_a_finite_form_is_refused():
-    from ganntk.kernels import AvgPool
-
     with pytest.raises(InputError, match="no finite network with AvgPool"):
         finite.start((AvgPool(), Flatten(), Dense()), jax.random.key(0), (4, 4, 2), 8)
 
 
 def test_the_gradient_of_a_wide_network_follows_the_infinite_one(tmp_path):
-    given = config.load(None, ["--kernel", "fnn", "--data.type", "digits", "--data.size", "8"])
+    # Smooth: a ReLU network's slope at a point does not see the gates that are about to flip.
+    layers = "[{type: flatten}, {type: dense}, {type: erf}, {type: dense}]"
+    words = ["--kernel.type", "network", "--kernel.layers", layers, "--data.size", "8"]
+    given = config.load(None, words)
     experiment = VanishingGradients(widths=(8, 2048), most=4.0, step_size=0.01, marks=6)
     found = experiment.measure(given, str(tmp_path), Quiet())
     by_name = {row[0]: np.array(row[1:], float) for row in found.rows}
