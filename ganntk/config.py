@@ -188,19 +188,22 @@ def load(uri: str | None, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         InputError: the file is missing or no mapping, a key is unknown, a value has the wrong type.
     """
-    return with_options(read(uri) if uri is not None else {}, overrides)
+    return layered(read(uri) if uri is not None else {}, {}, overrides)
 
 
-def with_options(raw: Mapping[str, Any], words: Sequence[str]) -> RunConfig:
-    """A configuration from nested mappings, and options above them.
+def layered(
+    below: Mapping[str, Any], above: Mapping[str, Any], overrides: Sequence[str] = ()
+) -> RunConfig:
+    """Build a configuration from nested mappings and options, each laid over those before it.
 
     Raises:
         InputError: as `load`.
     """
-    above: dict[str, Any] = {}
-    for path, value in parse_overrides(words):
-        above = merged(above, _nested(path, value))
-    return decode(merged(raw, expanded(above)))
+    laid = merged(expanded(below), expanded(above))
+    options: dict[str, Any] = {}
+    for path, value in parse_overrides(overrides):
+        options = merged(options, _nested(path, value))
+    return decode(merged(laid, expanded(options)))
 
 
 def decode(raw: Mapping[str, Any]) -> RunConfig:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from ganntk import __version__
-from ganntk.cli import dashboards, evaluate, sample, sweep
+from ganntk.cli import dashboards, evaluate, experiment, sample, sweep
 from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
 
 _DESCRIPTION = "Synthesise images from few images with neural tangent kernels."
@@ -55,6 +55,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
+    _add_runs(commands)
+    _add_results(commands)
+    _add_generators(commands)
+    _add_many_runs(commands)
+
+    shown = commands.add_parser("dashboards", help="Grafana's dashboards: build them, push them")
+    dashboards.add_options(shown)
+    shown.set_defaults(command=_dashboards)
+
+    doctor = commands.add_parser(
+        "doctor", help="say what works on this machine and what is missing"
+    )
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+def _add_runs(commands: argparse._SubParsersAction) -> None:
+    """One run."""
     synthesize = commands.add_parser(
         "synthesize",
         help="synthesise rows, and leave a run folder with a report",
@@ -75,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("run_uri", help="the run's folder, on any storage")
     resume.set_defaults(command=_resume)
 
+
+def _add_results(commands: argparse._SubParsersAction) -> None:
+    """What is done with a run that ended."""
     evaluation = commands.add_parser(
         "evaluate",
         help="measure a run's rows beside training, held-out and noisy rows",
@@ -83,8 +104,13 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_options(evaluation)
     evaluation.set_defaults(command=_plain(evaluate.evaluate))
 
-    _add_generators(commands)
+    report = commands.add_parser("report", help="draw report.html of a run folder again")
+    report.add_argument("run_uri", help="the run's folder, on any storage")
+    report.set_defaults(command=_report)
 
+
+def _add_many_runs(commands: argparse._SubParsersAction) -> None:
+    """What carries out many runs."""
     sweeping = commands.add_parser(
         "sweep",
         help="many runs with other values, and the best of them",
@@ -95,19 +121,14 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_options(sweeping)
     sweeping.set_defaults(command=_sweep)
 
-    report = commands.add_parser("report", help="draw report.html of a run folder again")
-    report.add_argument("run_uri", help="the run's folder, on any storage")
-    report.set_defaults(command=_report)
-
-    shown = commands.add_parser("dashboards", help="Grafana's dashboards: build them, push them")
-    dashboards.add_options(shown)
-    shown.set_defaults(command=_dashboards)
-
-    doctor = commands.add_parser(
-        "doctor", help="say what works on this machine and what is missing"
+    reproduced = commands.add_parser(
+        "experiment",
+        help="carry out an experiment of the paper: a table and a figure",
+        usage="ganntk experiment NAME [--scale small] [--to FOLDER] [--a.b VALUE]...",
+        allow_abbrev=False,
     )
-    doctor.set_defaults(command=_doctor)
-    return parser
+    experiment.add_options(reproduced)
+    reproduced.set_defaults(command=_experiment)
 
 
 def _add_generators(commands: argparse._SubParsersAction) -> None:
@@ -170,6 +191,11 @@ def _evaluate(options: argparse.Namespace, rest: list[str]) -> int:
 
 def _sweep(options: argparse.Namespace, overrides: list[str]) -> int:
     sweep.sweep(options, overrides, sys.stdout)
+    return 0
+
+
+def _experiment(options: argparse.Namespace, overrides: list[str]) -> int:
+    experiment.carry_out(options, overrides, sys.stdout)
     return 0
 
 

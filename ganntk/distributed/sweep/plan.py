@@ -114,7 +114,7 @@ class Plan:
             InputError: the values do not make one.
         """
         raw = yaml.safe_load(self.base)
-        return configuration.with_options(raw, space.words(values))
+        return configuration.layered(raw, {}, space.words(values))
 
 
 _WORDS = {"searcher": ("random", "grid", "optuna"), "scheduler": ("none", "asha", "median")}
@@ -139,7 +139,7 @@ def load(uri: str, overrides: Sequence[str] = ()) -> Plan:
     run = configuration.merged(
         yaml.safe_load(configuration.dump(base)), configuration.expanded(raw.pop("run", {}) or {})
     )
-    config = configuration.with_options(run, above)
+    config = configuration.layered(run, {}, above)
     fields = {each.name for each in dataclasses.fields(Plan)} - {"base"}
     for key in raw:
         if key not in fields:

@@ -1,0 +1,106 @@
+"""A network of finite width whose tangent kernel tends to a given one. Layer 6.
+
+The NTK parameterisation: weights and biases are standard normal, and a layer scales them by the
+square root of its variance over the numbers it adds up. Gradient descent on half the squared error
+with steps of size h is, after s steps, what the infinite network is at the time `lam` = h s.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ganntk.errors import InputError
+from ganntk.kernels import Conv, Dense, Erf, Flatten, Relu
+from ganntk.kernels.layers import Layer
+from ganntk.typing import Count, Key, Labels, Rows
+
+Parameters: TypeAlias = list[tuple[Array, ...]]
+"""Weights and biases of each layer that has some; an empty tuple for the others."""
+
+
+def start(layers: Sequence[Layer], key: Key, row_shape: tuple[int, ...], width: int) -> Parameters:
+    """Standard normal weights, `width` features in every layer but the last.
+
+    Raises:
+        InputError: a layer has no finite form here.
+    """
+    shape, parameters = row_shape, []
+    last = max(i for i, layer in enumerate(layers) if isinstance(layer, Dense | Conv))
+    for i, layer in enumerate(layers):
+        weights_key, bias_key = jax.random.split(jax.random.fold_in(key, i))
+        after = 1 if i == last else width
+        if isinstance(layer, Dense | Conv):
+            window = layer.filter_shape if isinstance(layer, Conv) else ()
+            weights = jax.random.normal(weights_key, (*window, shape[-1], after))
+            parameters.append((weights, jax.random.normal(bias_key, (after,))))
+        elif isinstance(layer, Flatten | Relu | Erf):
+            parameters.append(())
+        else:
+            raise InputError(f"no finite network with {type(layer).__name__} is known here")
+        probe = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+        shape = jax.eval_shape(lambda x, k=i: _layer(layers[k], parameters[k], x), probe).shape[1:]
+    return parameters
+
+
+def output(layers: Sequence[Layer], parameters: Parameters, x: Rows) -> Float[Array, " rows"]:
+    """The network's only output at each row."""
+    features: Array = x
+    for layer, own in zip(layers, parameters, strict=True):
+        features = _layer(layer, own, features)
+    return features[:, 0]
+
+
+def trained(
+    layers: Sequence[Layer],
+    first: Parameters,
+    parameters: Parameters,
+    x: Rows,
+    y: Labels,
+    size: float,
+    steps: Count,
+) -> Parameters:
+    r"""Some more steps of gradient descent on $\frac12|f - f_0 - y|^2$; jittable.
+
+    Args:
+        layers: of the network.
+        first: its parameters at the start: what they say is subtracted, as the kernel's mean is 0.
+        parameters: now.
+        x: rows.
+        y: their labels.
+        size: of a step.
+        steps: how many.
+    """
+    before = output(layers, first, x)
+
+    def loss(parameters: Parameters) -> Array:
+        return jnp.sum(jnp.square(output(layers, parameters, x) - before - y)) / 2
+
+    def step(_: Count, parameters: Parameters) -> Parameters:
+        slope = jax.grad(loss)(parameters)
+        return jax.tree.map(lambda weights, by: weights - size * by, parameters, slope)
+
+    return jax.lax.fori_loop(0, steps, step, parameters)
+
+
+def _layer(layer: Layer, own: tuple[Array, ...], x: Array) -> Array:
+    if isinstance(layer, Flatten):
+        return x.reshape(len(x), -1)
+    if isinstance(layer, Relu):
+        return jax.nn.relu(x)
+    if isinstance(layer, Erf):
+        return jax.lax.erf(x)
+    assert isinstance(layer, Dense | Conv)
+    weights, bias = own
+    scale = math.sqrt(layer.weight_variance / math.prod(weights.shape[:-1]))
+    shift = math.sqrt(layer.bias_variance) * bias
+    if isinstance(layer, Dense):
+        return scale * x @ weights + shift
+    dimensions = ("NHWC", "HWIO", "NHWC")
+    convolved = jax.lax.conv_general_dilated(
+        x, weights, layer.strides, layer.padding, dimension_numbers=dimensions
+    )
+    return scale * convolved + shift
