@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import draccus
 import yaml
@@ -32,6 +32,7 @@ from ganntk.registry import unknown_name
 from ganntk.stopping import Never, Stopping
 
 Precision = Literal["float32", "float64"]
+T = TypeVar("T")
 
 # Where a run is written, where and how fast it runs, how long, and what is seen of it meanwhile.
 _INDECISIVE = (
@@ -159,11 +160,8 @@ def load(uri: str | None, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         InputError: the file is missing or no mapping, a key is unknown, a value has the wrong type.
     """
-    raw = _read(uri) if uri is not None else {}
-    above: dict[str, Any] = {}
-    for path, value in parse_overrides(overrides):
-        above = _merged(above, _nested(path, value))
-    return decode(_merged(raw, _expanded(above)))
+    raw = _expanded(read(uri)) if uri is not None else {}
+    return decode(_merged(raw, _expanded(nested(parse_overrides(overrides)))))
 
 
 def decode(raw: Mapping[str, Any]) -> RunConfig:
@@ -172,16 +170,46 @@ def decode(raw: Mapping[str, Any]) -> RunConfig:
     Raises:
         InputError: a key is unknown or a value has the wrong type.
     """
-    _check_keys(RunConfig, raw, ())
+    return decode_as(RunConfig, raw)
+
+
+def decode_as(kind: type[T], raw: Mapping[str, Any]) -> T:
+    """Build a dataclass of plain values and parts, such as a sweep, from nested mappings.
+
+    Raises:
+        InputError: a key is unknown or a value has the wrong type.
+    """
+    _check_keys(kind, raw, ())
     try:
-        return draccus.decode(RunConfig, dict(raw))
+        return draccus.decode(kind, dict(raw))
     except ParsingError as error:
         raise _as_input_error(error) from error
 
 
+def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
+    """A configuration with some keys changed.
+
+    Args:
+        config: the rest.
+        values: dotted key -> value of YAML, shorthands included; later ones see earlier ones.
+
+    Raises:
+        InputError: a key is unknown or a value has the wrong type.
+    """
+    return decode(changed(encode(config), values))
+
+
+def changed(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for nested mappings that need not be complete."""
+    above = _expanded(raw)
+    for key, value in values.items():
+        above = _merged(above, _expanded(_nested(tuple(key.split(".")), value)))
+    return above
+
+
 def dump(config: RunConfig) -> str:
     """The resolved configuration as YAML that `load` reads back."""
-    return yaml.safe_dump(_encoded(config), sort_keys=False)
+    return yaml.safe_dump(encode(config), sort_keys=False)
 
 
 def fingerprint(config: RunConfig) -> str:
@@ -190,8 +218,17 @@ def fingerprint(config: RunConfig) -> str:
     The solver decides them as the precision does: from float32 kernels Lanczos differs from `eigh`
     by 1e-6 in a step, and a long run makes that visible.
     """
-    text = yaml.safe_dump(_decisive(config), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _hashed(_decisive(config))
+
+
+def fingerprint_of(config: RunConfig, names: Sequence[str]) -> str:
+    """SHA-256 of some parts of a configuration: runs that agree in them share what they decide."""
+    encoded = encode(config)
+    return _hashed({name: encoded[name] for name in names})
+
+
+def _hashed(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(yaml.safe_dump(values, sort_keys=True).encode()).hexdigest()
 
 
 def differences(one: RunConfig, other: RunConfig) -> list[str]:
@@ -206,7 +243,7 @@ def differences(one: RunConfig, other: RunConfig) -> list[str]:
 
 def _decisive(config: RunConfig) -> dict[str, Any]:
     """What is left of an encoded configuration when the place and the pace are taken out."""
-    encoded = _encoded(config)
+    encoded = encode(config)
     for name in _INDECISIVE:
         del encoded[name]
     return encoded
@@ -247,6 +284,14 @@ def parse_overrides(words: Sequence[str]) -> list[tuple[tuple[str, ...], Any]]:
     return found
 
 
+def nested(pairs: Sequence[tuple[tuple[str, ...], Any]]) -> dict[str, Any]:
+    """Nested mappings of pairs of a path and a value; later pairs win."""
+    found: dict[str, Any] = {}
+    for path, value in pairs:
+        found = _merged(found, _nested(path, value))
+    return found
+
+
 def _parse(text: str) -> Any:
     # YAML 1.1 reads 1e-3 as a string: everybody means the number.
     if re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", text):
@@ -257,7 +302,12 @@ def _parse(text: str) -> Any:
         return text
 
 
-def _read(uri: str) -> dict[str, Any]:
+def read(uri: str) -> dict[str, Any]:
+    """The keys and values of a YAML file, as they stand there.
+
+    Raises:
+        InputError: the file is missing or holds something else.
+    """
     try:
         raw = yaml.safe_load(storage.read_text(uri))
     except yaml.YAMLError as error:
@@ -266,7 +316,7 @@ def _read(uri: str) -> dict[str, Any]:
         return {}
     if not isinstance(raw, dict):
         raise InputError(f"{uri} holds a {type(raw).__name__}: expected keys with values")
-    return _expanded(raw)
+    return raw
 
 
 def _expanded(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -343,5 +393,6 @@ def _as_input_error(error: ParsingError) -> InputError:
     return InputError(f"{' '.join(str(error).split())}: give a value of the expected type")
 
 
-def _encoded(config: RunConfig) -> dict[str, Any]:
+def encode(config: Any) -> dict[str, Any]:
+    """A configuration, or another dataclass of its kind, as nested plain values."""
     return draccus.encode(config)
