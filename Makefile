@@ -39,7 +39,7 @@ docs: ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
 # Not fid: PyTorch pins CUDA libraries of its own, and JAX would get older ones.
-PINNED := cuda s3 gs transport dev docs
+PINNED := cuda s3 gs optuna transport dev docs
 constraints: env ## choose the newest versions that fit together and pin them
 	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 $(PINNED:%=--extra %) \
 		--no-annotate --no-header --no-emit-index-url --quiet --output-file constraints.txt

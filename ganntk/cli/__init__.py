@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ganntk import __version__
-from ganntk.cli import evaluate
+from ganntk.cli import evaluate, sweep
 from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
 
 _DESCRIPTION = "Synthesise images from few images with neural tangent kernels."
@@ -81,6 +81,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_options(evaluation)
     evaluation.set_defaults(command=_evaluate)
+
+    sweeping = commands.add_parser(
+        "sweep",
+        help="run many configurations on a cluster, and say which is best",
+        usage="ganntk sweep --config FILE [--a.b VALUE]... | ganntk sweep --resume SWEEP_URI",
+        epilog="Options change the sweep, as --budget.trials 40, or its runs, as --run.steps 200.",
+        allow_abbrev=False,
+    )
+    sweep.add_options(sweeping)
+    sweeping.set_defaults(command=sweep.sweep)
 
     report = commands.add_parser("report", help="draw report.html of a run folder again")
     report.add_argument("run_uri", help="the run's folder, on any storage")

@@ -6,8 +6,9 @@ import logging
 import os
 import platform
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Protocol
 
@@ -24,13 +25,14 @@ from ganntk.distributed.group import open_group
 from ganntk.distributed.guarded import Guarded
 from ganntk.distributed.monitored import RayMetricsSink
 from ganntk.distributed.resumption import Past, Saver
+from ganntk.distributed.shared import Shared
 from ganntk.distributed.watching import Watcher
 from ganntk.distributed.work import Work, work_of
 from ganntk.distributed.worker import Finished, Prepared
 from ganntk.errors import InputError
 from ganntk.run_folder import METRICS, RunFolder
 from ganntk.synthesis import StepReport
-from ganntk.telemetry import JsonlSink, Recorder
+from ganntk.telemetry import JsonlSink, Recorder, Sink
 
 _log = logging.getLogger(__name__)
 
@@ -59,12 +61,26 @@ class RunResult:
     points: int
 
 
-def run(config: RunConfig, progress: Progress) -> RunResult:
+@dataclass(frozen=True)
+class Company:
+    """What a run has beside itself, as a trial of a sweep.
+
+    Attributes:
+        sinks: where its series go too; one that raises ends the run.
+        shared: what it has in common with other runs.
+    """
+
+    sinks: Sequence[Sink] = ()
+    shared: Shared = field(default_factory=Shared)
+
+
+def run(config: RunConfig, progress: Progress, company: Company = Company()) -> RunResult:
     """Synthesise as configured, and leave a run folder.
 
     Args:
         config: the run; ``{time}`` in its `run_uri` is replaced by the time of the start.
         progress: told about phases and steps.
+        company: other runs, and who listens.
 
     Raises:
         InputError: something given cannot be used; nothing existing was overwritten.
@@ -75,16 +91,17 @@ def run(config: RunConfig, progress: Progress) -> RunResult:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     config = dataclasses.replace(config, run_uri=config.run_uri.replace("{time}", stamp))
     RunFolder.check_free(config.run_uri)
-    return _carry_out(config, progress, None)
+    return _carry_out(config, progress, None, company)
 
 
-def resume(config: RunConfig, progress: Progress) -> RunResult:
+def resume(config: RunConfig, progress: Progress, company: Company = Company()) -> RunResult:
     """Go on with a run from its last checkpoint, on any number of workers.
 
     Args:
         config: the run's own, whose `run_uri` is its folder; steps, cluster, checkpoints and what
             is reported may differ.
         progress: told about phases and steps.
+        company: other runs, and who listens.
 
     Raises:
         InputError: the configuration or the data are others, or there is nothing left to do.
@@ -102,16 +119,18 @@ def resume(config: RunConfig, progress: Progress) -> RunResult:
         progress.phase("looking for the last checkpoint")
         # Nobody else may go on with it from here on.
         past = stack.enter_context(resumption.begin(config))
-        return _carry_out(config, progress, past)
+        return _carry_out(config, progress, past, company)
 
 
-def _carry_out(config: RunConfig, progress: Progress, past: Past | None) -> RunResult:
+def _carry_out(
+    config: RunConfig, progress: Progress, past: Past | None, company: Company
+) -> RunResult:
     """Start workers, take the steps that are left, write the results."""
     recorder = Recorder([], already=past.seconds if past else 0.0)
     progress.phase(f"starting workers on Ray ({config.cluster.address})")
     chosen = strategy_for(config)
     with recorder.phase("start"), ExitStack() as stack:
-        group = stack.enter_context(open_group(chosen.worker, config))
+        group = stack.enter_context(open_group(chosen.worker, config, company.shared))
         ending = stack.pop_all()
     with ending:
         progress.phase("loading data and compiling")
@@ -130,6 +149,8 @@ def _carry_out(config: RunConfig, progress: Progress, past: Past | None) -> RunR
         recorder.add(JsonlSink(log))
         if config.cluster.address != "none":
             recorder.add(RayMetricsSink(folder.name), watches=True)
+        for sink in company.sinks:
+            recorder.add(sink)
         work = work_of(config, len(prepared.real), prepared.real.shape[1:], workers.exchange)
         started = Started(
             config, workers, folder, recorder, prepared, progress, saver, watcher, first, work

@@ -45,20 +45,20 @@ def curve(name: str, alt: str, lines: Mapping[str, Series], *, log: bool = False
     Returns:
         An `<svg>` element.
     """
-    figure, axes = _axes(_SIZE)
+    figure, axes = empty_axes(_SIZE)
     for colour, series in lines.items():
         steps, values = series.T
         shown = np.where(values > 0, values, np.nan) if log else values
         marker = "o" if np.isfinite(shown).sum() == 1 else ""
         axes.plot(steps, shown, color=colour, linewidth=1.6, marker=marker, markersize=4)
     axes.set_xlabel("step")
-    _value_axis(axes, np.concatenate([series[:, 1] for series in lines.values()]), log=log)
-    return _svg(figure, name, alt)
+    value_axis(axes, np.concatenate([series[:, 1] for series in lines.values()]), log=log)
+    return as_svg(figure, name, alt)
 
 
 def histogram(name: str, alt: str, values: Float[np.ndarray, " rows"]) -> str:
     """How often values of D occur among the generated rows, as an `<svg>` element."""
-    figure, axes = _axes(_SIZE)
+    figure, axes = empty_axes(_SIZE)
     middle, half = float(values.max() + values.min()) / 2, float(np.ptp(values)) / 2
     reach = max(half, 0.01)  # equal values are one bar in the middle, not an axis without length
     axes.hist(values, bins=24, range=(middle - reach, middle + reach), color=POINTS, rwidth=0.86)
@@ -66,14 +66,14 @@ def histogram(name: str, alt: str, values: Float[np.ndarray, " rows"]) -> str:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.set_xlabel("D")
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    return _svg(figure, name, alt)
+    return as_svg(figure, name, alt)
 
 
 def scatter(
     name: str, alt: str, real: Float[np.ndarray, "n 2"], points: Float[np.ndarray, "m 2"]
 ) -> str:
     """Real and generated points of a mixture in the plane, as an `<svg>` element."""
-    figure, axes = _axes((4.8, 4.8))
+    figure, axes = empty_axes((4.8, 4.8))
     size = float(np.clip(110 / np.sqrt(len(real)), 2, 7))
     style = {"linestyle": "", "marker": "o", "markeredgewidth": 0}
     axes.plot(*real.T, color=REAL, markersize=size, alpha=0.45, **style)
@@ -81,10 +81,10 @@ def scatter(
     axes.set_aspect("equal", adjustable="datalim")
     axes.grid(visible=True, axis="x", color=LINE, linewidth=0.8)
     axes.spines["bottom"].set_visible(False)
-    return _svg(figure, name, alt)
+    return as_svg(figure, name, alt)
 
 
-def _axes(size: tuple[float, float]) -> tuple[Figure, Axes]:
+def empty_axes(size: tuple[float, float]) -> tuple[Figure, Axes]:
     """An empty figure with one plain pair of axes."""
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasSVG(figure)
@@ -99,7 +99,7 @@ def _axes(size: tuple[float, float]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _value_axis(axes: Axes, values: Float[np.ndarray, " values"], *, log: bool) -> None:
+def value_axis(axes: Axes, values: Float[np.ndarray, " values"], *, log: bool) -> None:
     """Few, plainly written ticks, also on a logarithmic axis that spans less than a decade."""
     axes.yaxis.set_major_locator(MaxNLocator(4))
     if log:
@@ -111,7 +111,7 @@ def _value_axis(axes: Axes, values: Float[np.ndarray, " values"], *, log: bool) 
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
-def _svg(figure: Figure, name: str, alt: str) -> str:
+def as_svg(figure: Figure, name: str, alt: str) -> str:
     """The figure as an `<svg>` element with ids of its own and the page's colours."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):

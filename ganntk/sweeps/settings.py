@@ -268,6 +268,28 @@ def load(uri: str | None, overrides: Sequence[str] = ()) -> SweepConfig:
     return configuration.decode_as(SweepConfig, configuration.changed(raw, above) | {"run": run})
 
 
+def changed(sweep: SweepConfig, overrides: Sequence[str]) -> SweepConfig:
+    """A sweep that goes on with another budget or on another cluster.
+
+    Args:
+        sweep: as it was.
+        overrides: words of a command line.
+
+    Raises:
+        InputError: something else would change, or a value cannot be used.
+    """
+    raw = configuration.encode(sweep)
+    for path, value in configuration.parse_overrides(overrides):
+        key = ".".join(path)
+        if not re.match(r"budget\.|(concurrent|failures)$|run\.cluster\.", key):
+            raise InputError(
+                f"--{key} would make another sweep of it: budget, concurrent, failures and "
+                "run.cluster may change"
+            )
+        raw = configuration.changed(raw, {key: value})
+    return configuration.decode_as(SweepConfig, raw)
+
+
 def dump(sweep: SweepConfig) -> str:
     """The resolved sweep as YAML that `load` reads back."""
     return yaml.safe_dump(configuration.encode(sweep), sort_keys=False)
@@ -314,9 +336,7 @@ def _check_measures(sweep: SweepConfig) -> None:
                 "run.stopping.every to the steps between two"
             )
     if "held_out_distance" in sweep.measures and sweep.run.stopping.held_out is None:
-        raise InputError(
-            "measures names held_out_distance: name the rows as run.stopping.held_out"
-        )
+        raise InputError("measures names held_out_distance: name the rows as run.stopping.held_out")
 
 
 def _check_scheduler(sweep: SweepConfig) -> None:

@@ -1,0 +1,96 @@
+"""Values that the trials of a sweep have in common, in Ray's object store. Layer 7.
+
+One trial computes a value, the others wait for it; then it is one copy a node, read without copying
+by every process there. The pool's actor owns the values, so they outlive the trial that made them.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import ray
+
+from ganntk.distributed.shared import Shared
+
+T = TypeVar("T")
+
+_MOST_VALUES = 256
+_PATIENCE_SECONDS = 600.0
+"""A maker that has not delivered for so long is taken as lost, and the next one makes the value."""
+
+
+class Pool:
+    """The actor that knows which values there are, and who makes those that are not there yet."""
+
+    def __init__(self) -> None:
+        self._refs: OrderedDict[str, Any] = OrderedDict()
+        self._making: dict[str, asyncio.Event] = {}
+        self._makers: dict[str, str] = {}
+        self.counts = {"made": 0, "found": 0}
+
+    async def take(self, key: str, maker: str) -> list[Any]:
+        """The value's reference in a list; an empty one asks the caller to make the value.
+
+        Args:
+            key: of the value.
+            maker: who asks: one that asks again, after its process was lost, makes it again.
+        """
+        while key not in self._refs:
+            event = self._making.get(key)
+            if event is None or self._makers[key] == maker:
+                self._making[key], self._makers[key] = event or asyncio.Event(), maker
+                self.counts["made"] += 1
+                return []
+            try:
+                await asyncio.wait_for(event.wait(), _PATIENCE_SECONDS)
+            except TimeoutError:
+                self._making.pop(key, None)
+        self.counts["found"] += 1
+        self._refs.move_to_end(key)
+        return [self._refs[key]]
+
+    async def give(self, key: str, refs: list[Any]) -> None:
+        """Keep a value, and wake those who wait; an empty list says that it could not be made."""
+        if refs:
+            self._refs[key] = refs[0]
+            if len(self._refs) > _MOST_VALUES:
+                self._refs.popitem(last=False)
+        if (event := self._making.pop(key, None)) is not None:
+            event.set()
+
+    async def numbers(self) -> dict[str, int]:
+        """How many values were made, and how often one was found."""
+        return self.counts
+
+
+class Pooled(Shared):
+    """What a trial sees of the pool.
+
+    Args:
+        pool: the actor's handle.
+        trial: name of the trial.
+    """
+
+    def __init__(self, pool: Any, trial: str) -> None:
+        self._pool, self._trial = pool, trial
+
+    def value(self, key: str, make: Callable[[], T]) -> T:
+        """See `Shared`; what `make` raises is raised here, and the next trial tries again."""
+        # A list: an object reference among the results would be replaced by its value.
+        refs = ray.get(self._pool.take.remote(key, self._trial))
+        if refs:
+            return ray.get(refs[0])
+        refs = []
+        try:
+            made = make()
+            refs = [ray.put(made, _owner=self._pool)]
+            return made
+        finally:
+            ray.get(self._pool.give.remote(key, refs))
+
+
+def start() -> Any:
+    """Start the pool's actor, which takes no CPU; it ends when its handle is forgotten."""
+    remote: Any = ray.remote  # its annotations do not know these options
+    return remote(num_cpus=0, max_concurrency=1000)(Pool).remote()

@@ -1,0 +1,84 @@
+"""Which trials end early: the sweep's schedulers under Ray Tune. Layer 7.
+
+After a resumption a new scheduler is shown the reports of the trials that have ended, from the
+ledger: its rungs and medians are those that the killed driver had.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import (
+    AsyncHyperBandScheduler,
+    FIFOScheduler,
+    MedianStoppingRule,
+    TrialScheduler,
+)
+
+from ganntk.sweeps.ledger import State, Trial
+from ganntk.sweeps.population import Population
+from ganntk.sweeps.settings import Asha, Median, Pbt, SweepConfig
+
+STEP = "step"
+"""Optimiser steps taken, in a trial's report."""
+
+
+def scheduler_of(sweep: SweepConfig, ended: Iterable[Trial]) -> TrialScheduler:
+    """The scheduler of a sweep that knows what has ended.
+
+    Args:
+        sweep: what is asked for.
+        ended: trials of an earlier driver.
+    """
+    chosen = _chosen(sweep)
+    if isinstance(chosen, AsyncHyperBandScheduler | MedianStoppingRule):
+        for trial in ended:
+            if trial.state is not State.ERROR:
+                _show(chosen, trial, sweep.measure)
+    return chosen
+
+
+def _chosen(sweep: SweepConfig) -> TrialScheduler:
+    asked: Any = sweep.scheduler
+    common = {"time_attr": STEP, "metric": sweep.measure, "mode": sweep.mode}
+    if isinstance(asked, Asha):
+        # One above the last step: who comes so far has ended by itself.
+        return AsyncHyperBandScheduler(
+            max_t=sweep.run.steps + 1,
+            grace_period=asked.grace,
+            reduction_factor=asked.factor,
+            **common,
+        )
+    if isinstance(asked, Median):
+        return MedianStoppingRule(
+            grace_period=asked.grace,
+            min_samples_required=asked.others,
+            # Never pause a trial to let others come as far: they come by themselves.
+            min_time_slice=math.inf,  # type: ignore[arg-type]
+            **common,
+        )
+    if isinstance(asked, Pbt):
+        return Population(
+            sweep.space,
+            perturbation_interval=asked.interval,
+            quantile_fraction=asked.quantile,
+            resample_probability=asked.resample,
+            **common,
+        )
+    return FIFOScheduler()
+
+
+def _show(scheduler: TrialScheduler, trial: Trial, measure: str) -> None:
+    """Tell a scheduler of a trial that has ended, as if it ran before its eyes."""
+    reports = [(step, v[measure]) for step, v in sorted(trial.reports.items()) if measure in v]
+    if not reports:
+        return
+    stand_in: Any = TuneTrial("ended", stub=True)
+    controller: Any = None  # neither rule looks at it, where no trial waits
+    scheduler.on_trial_add(controller, stand_in)
+    last: dict[str, float] = {}
+    for step, value in reports:
+        last = {STEP: step, measure: value}
+        scheduler.on_trial_result(controller, stand_in, last)
+    scheduler.on_trial_complete(controller, stand_in, last)
