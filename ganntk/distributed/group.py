@@ -8,7 +8,7 @@ import jax
 
 from ganntk.config import RunConfig
 from ganntk.distributed.ray_session import stay_on_loopback
-from ganntk.distributed.shared import Shared
+from ganntk.distributed.shared import ALONE, Shared
 
 Handle = Any
 """A value that a worker gives, or the promise of it; passed to other calls as it is."""
@@ -69,7 +69,7 @@ class LocalGroup(WorkerGroup):
 
     can_lose_workers = False
 
-    def __init__(self, worker: type, config: RunConfig, shared: Shared = Shared()) -> None:
+    def __init__(self, worker: type, config: RunConfig, shared: Shared = ALONE) -> None:
         self.size = config.cluster.workers
         self._workers = [worker(config, rank, shared) for rank in range(self.size)]
 
@@ -89,7 +89,7 @@ class LocalGroup(WorkerGroup):
         """Nothing was started."""
 
 
-def open_group(worker: type, config: RunConfig, shared: Shared = Shared()) -> WorkerGroup:
+def open_group(worker: type, config: RunConfig, shared: Shared = ALONE) -> WorkerGroup:
     """The group that the configuration's cluster address asks for.
 
     Args:

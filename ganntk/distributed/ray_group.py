@@ -24,7 +24,7 @@ from ganntk.config import Cluster, RunConfig
 from ganntk.distributed.group import Handle, WorkerGroup
 from ganntk.distributed.ray_session import session
 from ganntk.distributed.recovery import Failure, WorkerFailureError
-from ganntk.distributed.shared import Shared
+from ganntk.distributed.shared import ALONE, Shared
 from ganntk.errors import InputError
 
 _PING_SECONDS = 10.0
@@ -41,7 +41,7 @@ class RayGroup(WorkerGroup):
     otherwise a new one.
     """
 
-    def __init__(self, worker: type, config: RunConfig, shared: Shared = Shared()) -> None:
+    def __init__(self, worker: type, config: RunConfig, shared: Shared = ALONE) -> None:
         self.size = config.cluster.workers
         self._worker, self._config, self._shared = worker, config, shared
         self._stack = ExitStack()

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from ganntk import discriminator, shards, synthesis
 from ganntk.config import RunConfig
 from ganntk.distributed.device import OnDevice
-from ganntk.distributed.shared import Shared, data_key, gram_key
+from ganntk.distributed.shared import ALONE, Shared, data_key, gram_key
 from ganntk.distributed.worker import Finished, Prepared, problem_of
 from ganntk.errors import InputError
 from ganntk.kernels import gram
@@ -38,7 +38,7 @@ class Snapshot(NamedTuple):
 class ShardWorker(OnDevice):
     """One device, and a share of the generated rows; a plain object, with or without Ray."""
 
-    def __init__(self, config: RunConfig, rank: int = 0, shared: Shared = Shared()) -> None:
+    def __init__(self, config: RunConfig, rank: int = 0, shared: Shared = ALONE) -> None:
         self._config, self._rank, self._shared = config, rank, shared
         self._workers = config.cluster.workers
         self._problem = problem_of(config)

@@ -29,6 +29,10 @@ class Shared:
         return make()
 
 
+ALONE = Shared()
+"""Of a run without others."""
+
+
 def data_key(config: RunConfig) -> str:
     """Of the real rows."""
     return "data-" + configuration.fingerprint_of(config, ("data",))

@@ -12,7 +12,7 @@ from ganntk import batches, synthesis
 from ganntk.config import RunConfig
 from ganntk.coupling import Batchwise, sets_of
 from ganntk.distributed.device import OnDevice
-from ganntk.distributed.shared import Shared, data_key, gram_key, start_key
+from ganntk.distributed.shared import ALONE, Shared, data_key, gram_key, start_key
 from ganntk.metrics import nearest
 from ganntk.stacked import with_gram
 from ganntk.synthesis import Problem, StepReport, SynthesisState
@@ -74,7 +74,7 @@ class Worker(OnDevice):
     Every method returns NumPy arrays: a `jax.Array` would travel several times slower.
     """
 
-    def __init__(self, config: RunConfig, rank: int = 0, shared: Shared = Shared()) -> None:
+    def __init__(self, config: RunConfig, rank: int = 0, shared: Shared = ALONE) -> None:
         self._config, self._shared = config, shared
         self._problem = problem_of(config)
         self._members = range(rank, sets_of(config.coupling), config.cluster.workers)

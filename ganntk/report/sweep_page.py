@@ -19,8 +19,6 @@ from ganntk.report.curves import Series
 from ganntk.report.numbers import fixed, number, seconds
 from ganntk.report.sweep_drawings import Axis
 
-FEWEST_STEPS_SAID = 2
-
 
 @dataclass(frozen=True)
 class TrialView:
@@ -136,9 +134,8 @@ def _thumbnails(sweep: SweepView) -> str:
     figures = []
     for trial, png in sweep.thumbnails.items():
         said = ", ".join(f"{k} {number(v, 3)}" for k, v in by_number[trial].measures.items())
-        caption = (
-            f'<figcaption>trial {trial} <span class="values">{escape(said)}</span></figcaption>'
-        )
+        values = f'<span class="values">{escape(said)}</span>'
+        caption = f"<figcaption>trial {trial} {values}</figcaption>"
         picture = pictures.img(png, f"rows of trial {trial}")
         figures.append(f'<figure class="card">{caption}{picture}</figure>')
     body = f'<div class="thumbs">{"".join(figures)}</div>'
@@ -175,9 +172,8 @@ def _front(sweep: SweepView) -> str:
     ended = [t for t in sweep.trials if t.state == "FINISHED"]
     points = np.asarray([[t.measures[one], t.measures[other]] for t in ended])
     points = points[np.isfinite(points).all(axis=1)]
-    chosen = [
-        (t.number, t.measures[one], t.measures[other]) for t in ended if t.number in sweep.front
-    ]
+    on_it = [trial for trial in ended if trial.number in sweep.front]
+    chosen = [(trial.number, trial.measures[one], trial.measures[other]) for trial in on_it]
     alt = f"{one} and {other} of {len(points)} trials, {len(chosen)} of them on the front"
     drawing = sweep_drawings.front("front", alt, (one, other), points, chosen)
     note = "No trial is better in one measure than those in orange without being worse in another."
@@ -269,6 +265,5 @@ def _configuration(sweep: SweepView) -> str:
         for name, text in parts.items()
         if text
     )
-    return _section(
-        "Configuration", "The best run, ready for `ganntk synthesize`; the sweep.", body
-    )
+    note = "The best run, ready for <code>ganntk synthesize</code>; the sweep."
+    return _section("Configuration", note, body)

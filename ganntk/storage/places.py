@@ -81,7 +81,7 @@ def reading(uri: Uri) -> Iterator[None]:
 def arrow_file_system(uri: Uri) -> tuple[Any, str]:
     """A folder as libraries of Arrow take it: a file system of pyarrow, and the path in it.
 
-    Every store is reached through its driver for fsspec, with the same credentials as our own files.
+    Every store is reached through its driver for fsspec, with the credentials of our own files.
 
     Raises:
         InputError: the scheme is unknown or its driver is missing.

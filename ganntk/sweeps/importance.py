@@ -39,10 +39,10 @@ def importance(
     ranks = np.argsort(np.argsort(outcome)).astype(float)
     forest = RandomForestRegressor(_TREES, min_samples_leaf=2, random_state=seed)
     forest.fit(columns, ranks)
-    found = permutation_importance(
+    found: Any = permutation_importance(
         forest, columns, ranks, n_repeats=_REPEATS, random_state=seed
-    ).importances_mean
-    shares = np.maximum(found, 0)
+    )
+    shares = np.maximum(found.importances_mean, 0)
     total = shares.sum() or 1.0
     ordered = sorted(zip(keys, shares / total, strict=True), key=lambda pair: -pair[1])
     return {key: float(share) for key, share in ordered}

@@ -63,7 +63,7 @@ def front_of(trials: Sequence[Trial], sweep: SweepConfig) -> list[Trial]:
 
 
 def table_of(trials: Sequence[Trial], sweep: SweepConfig) -> pa.Table:
-    """One row for each trial: number, state, reason, steps_taken, seconds, values, measures, run_uri.
+    """One row for each trial: what became of it, its values, measures and run folder.
 
     Values of parameters that are words or mappings are text, as JSON where they are mappings;
     numbers are numbers. Columns of parameters have their dotted key for a name.

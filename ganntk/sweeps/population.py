@@ -62,7 +62,7 @@ def _mutations(space: Space) -> dict[str, Any]:
     return found
 
 
-def pointer(folder: str, run_uri: str) -> tune.Checkpoint:
+def pointer(folder: str, run_uri: str) -> Any:
     """What Ray Tune is given for a checkpoint: the name of a run.
 
     Args:
@@ -79,9 +79,11 @@ def donor() -> str | None:
     checkpoint = tune.get_checkpoint()
     if checkpoint is None:
         return None
-    with checkpoint.as_directory() as folder:
-        with open(os.path.join(folder, _POINTER), encoding="utf-8") as stream:
-            return json.load(stream)["run_uri"]
+    with (
+        checkpoint.as_directory() as folder,
+        open(os.path.join(folder, _POINTER), encoding="utf-8") as stream,
+    ):
+        return json.load(stream)["run_uri"]
 
 
 def adopt(donor_uri: str, run: RunConfig) -> None:

@@ -41,7 +41,7 @@ def scheduler_of(sweep: SweepConfig, ended: Iterable[Trial]) -> TrialScheduler:
 
 def _chosen(sweep: SweepConfig) -> TrialScheduler:
     asked: Any = sweep.scheduler
-    common = {"time_attr": STEP, "metric": sweep.measure, "mode": sweep.mode}
+    common: Any = {"time_attr": STEP, "metric": sweep.measure, "mode": sweep.mode}
     if isinstance(asked, Asha):
         # One above the last step: who comes so far has ended by itself.
         return AsyncHyperBandScheduler(
@@ -55,7 +55,7 @@ def _chosen(sweep: SweepConfig) -> TrialScheduler:
             grace_period=asked.grace,
             min_samples_required=asked.others,
             # Never pause a trial to let others come as far: they come by themselves.
-            min_time_slice=math.inf,  # type: ignore[arg-type]
+            min_time_slice=math.inf,
             **common,
         )
     if isinstance(asked, Pbt):

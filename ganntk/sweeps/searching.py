@@ -106,7 +106,7 @@ class _Estimated:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._optuna, self._sweep = optuna, sweep
         self._study = optuna.create_study(
-            directions=["minimize"] * len(sweep.measures),
+            directions=[optuna.study.StudyDirection.MINIMIZE] * len(sweep.measures),
             # A resumed search must not draw again what its first draws were.
             sampler=optuna.samplers.TPESampler(
                 seed=sweep.seed + len(ledger.trials), n_startup_trials=startup

@@ -345,8 +345,8 @@ def _check_scheduler(sweep: SweepConfig) -> None:
         return
     if sweep.measure.startswith(QUALITY):
         raise InputError(
-            f"{sweep.measure} is known at the end of a trial, and a scheduler needs a measure while "
-            "it runs: put a series of the run first, or set scheduler.type to none"
+            f"{sweep.measure} is known at the end of a trial, and a scheduler needs a measure "
+            "while it runs: put a series of the run first, or set scheduler.type to none"
         )
     if isinstance(scheduler, Pbt):
         _check_population(sweep)

@@ -26,6 +26,7 @@ class Suggestions(Protocol):
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
         """A number of an interval."""
+        ...
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of some values."""

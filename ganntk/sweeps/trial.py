@@ -136,7 +136,7 @@ def carry_out(number: int, values: Mapping[str, Any], surroundings: Surroundings
 
 
 def go_on(run: RunConfig, company: Company) -> Mapping[str, Any]:
-    """The result of a run: as it lies in its folder, from its last checkpoint on, or from the start.
+    """The result of a run: as it lies in its folder, after the steps that are left, or after all.
 
     Raises:
         InputError: something given cannot be used.
@@ -212,9 +212,8 @@ def _quality(sweep: SweepConfig, run: RunConfig, shared: Shared) -> dict[str, fl
         return {}
     folder = storage.join(sweep.sweep_uri, "features")
     protocol = evaluation.Protocol([open_extractor(asked.features, cache_uri=folder)])
-    reference, held_out = (
-        _loaded(run, source, shared) for source in (asked.reference, asked.held_out)
-    )
+    reference = _loaded(run, asked.reference, shared)
+    held_out = _loaded(run, asked.held_out, shared)
     assert reference is not None
     quality = evaluation.evaluate(run.run_uri, reference, held_out, protocol)
     found: dict[str, float] = {}

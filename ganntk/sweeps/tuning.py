@@ -1,4 +1,4 @@
-"""A sweep, driven: Ray Tune runs the trials, the ledger remembers, the answer is written. Layer 7."""
+"""A sweep, driven: Ray Tune runs trials, the ledger remembers, an answer is written. Layer 7."""
 
 import contextlib
 import dataclasses
