@@ -4,7 +4,7 @@ After a resumption a new scheduler is shown the reports of the trials that have 
 ledger: its rungs and medians are those that the killed driver had.
 """
 
-import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,7 +55,7 @@ def _chosen(sweep: SweepConfig) -> TrialScheduler:
             grace_period=asked.grace,
             min_samples_required=asked.others,
             # Never pause a trial to let others come as far: they come by themselves.
-            min_time_slice=math.inf,
+            min_time_slice=sys.maxsize,
             **common,
         )
     if isinstance(asked, Pbt):
