@@ -50,10 +50,11 @@ class Pool:
         self._refs.move_to_end(key)
         return [self._refs[key]]
 
-    async def give(self, key: str, refs: list[Any]) -> None:
-        """Keep a value, and wake those who wait; an empty list says that it could not be made."""
-        if refs:
-            self._refs[key] = refs[0]
+    async def give(self, key: str, *made: Any) -> None:
+        """Keep a value, and wake those who wait; no value says that it could not be made."""
+        if made:
+            # Put here, because a value ends with the process that put it.
+            self._refs[key] = ray.put(made[0])
             if len(self._refs) > _MOST_VALUES:
                 self._refs.popitem(last=False)
         if (event := self._making.pop(key, None)) is not None:
@@ -81,13 +82,12 @@ class Pooled(Shared):
         refs = ray.get(self._pool.take.remote(key, self._trial))
         if refs:
             return ray.get(refs[0])
-        refs = []
+        made: tuple[T, ...] = ()
         try:
-            made = make()
-            refs = [ray.put(made, _owner=self._pool)]
-            return made
+            made = (make(),)
         finally:
-            ray.get(self._pool.give.remote(key, refs))
+            ray.get(self._pool.give.remote(key, *made))
+        return made[0]
 
 
 def start() -> Any:

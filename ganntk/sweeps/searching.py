@@ -16,6 +16,9 @@ from ganntk.sweeps.ledger import Ledger, State, Trial
 from ganntk.sweeps.outcome import value_of
 from ganntk.sweeps.settings import Grid, Optuna, SweepConfig
 
+NUMBER = "number"
+"""Of a trial, among the values that Ray Tune knows of it."""
+
 
 class Proposals(TuneSearcher):
     """Proposes trials to Ray Tune, each written down before it starts.
@@ -52,7 +55,7 @@ class Proposals(TuneSearcher):
         else:
             return TuneSearcher.FINISHED
         self._numbers[trial_id] = trial.number
-        return {"number": trial.number, "values": trial.values}
+        return {NUMBER: trial.number, **trial.values}
 
     def on_trial_complete(
         self, trial_id: str, result: dict | None = None, error: bool = False

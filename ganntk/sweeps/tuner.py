@@ -4,6 +4,8 @@ What Ray Tune writes about an experiment is pickled, and is kept in a temporary 
 machine only: a sweep is resumed from its ledger and the checkpoints of its runs.
 """
 
+import logging
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +13,6 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import RayError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.stopper import Stopper
 
@@ -21,13 +22,14 @@ from ganntk.errors import InputError
 from ganntk.sweeps import pool as pools
 from ganntk.sweeps.ledger import Ledger, State
 from ganntk.sweeps.scheduling import STEP, scheduler_of
-from ganntk.sweeps.searching import Proposals, population, total
+from ganntk.sweeps.searching import NUMBER, Proposals, population, total
 from ganntk.sweeps.settings import Pbt, SweepConfig
 from ganntk.sweeps.trial import FAILURE, FINISHED, Surroundings, carry_out, resources
 from ganntk.sweeps.watching import Watched
 from ganntk.telemetry import CATALOGUE
 
-_NUMBER = "number"
+# It looks for files that a sweep does not let Ray Tune write.
+logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
 
 
 def tune_trials(sweep: SweepConfig, ledger: Ledger, watched: Watched) -> None:
@@ -92,7 +94,7 @@ def _searched(sweep: SweepConfig, ledger: Ledger) -> dict[str, Any]:
     """What Ray Tune takes trials from."""
     if isinstance(sweep.scheduler, Pbt):
         # This scheduler takes no searcher: all trials are there from the start.
-        given = [{_NUMBER: trial.number, **trial.values} for trial in population(sweep, ledger)]
+        given = [{NUMBER: trial.number, **trial.values} for trial in population(sweep, ledger)]
         return {"config": tune.grid_search(given), "num_samples": min(1, len(given))}
     proposals = Proposals(sweep, ledger)
     return {"search_alg": proposals, "num_samples": proposals.left}
@@ -100,12 +102,12 @@ def _searched(sweep: SweepConfig, ledger: Ledger) -> dict[str, Any]:
 
 def _trial(given: Mapping[str, Any], surroundings: Surroundings) -> None:
     """The function that Ray Tune calls in a process of its own."""
-    carry_out(int(given[_NUMBER]), values_of(given), surroundings)
+    carry_out(int(given[NUMBER]), values_of(given), surroundings)
 
 
 def values_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a trial's parameters, in what Ray Tune knows of it."""
-    return {key: value for key, value in given.items() if key != _NUMBER}
+    return {key: value for key, value in given.items() if key != NUMBER}
 
 
 def _store(sweep: SweepConfig, folder: str) -> str:
@@ -175,14 +177,14 @@ class Recording(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list, trial: TuneTrial, **info: Any) -> None:
         """A trial has its resources."""
-        self._ledger.start(trial.config[_NUMBER])
+        self._ledger.start(trial.config[NUMBER])
         self._watched.tell(total(self._sweep))
 
     def on_trial_result(
         self, iteration: int, trials: list, trial: TuneTrial, result: dict, **info: Any
     ) -> None:
         """A trial reports."""
-        number, values = trial.config[_NUMBER], values_of(trial.config)
+        number, values = trial.config[NUMBER], values_of(trial.config)
         if FAILURE in result:
             return
         if values != self._ledger.trials[number].values:
@@ -195,7 +197,7 @@ class Recording(tune.Callback):
         self, iteration: int, trials: list, trial: TuneTrial, **info: Any
     ) -> None:
         """A trial has ended by itself, or a scheduler ended it."""
-        number, last = trial.config[_NUMBER], trial.last_result
+        number, last = trial.config[NUMBER], trial.last_result
         if FAILURE in last:
             self._ledger.end(number, State.ERROR, reason=last[FAILURE])
         elif last.get(FINISHED):
@@ -206,7 +208,7 @@ class Recording(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list, trial: TuneTrial, **info: Any) -> None:
         """A trial's process was lost too often, or raised what nobody expected."""
-        self._ledger.end(trial.config[_NUMBER], State.ERROR, reason=_reason(trial))
+        self._ledger.end(trial.config[NUMBER], State.ERROR, reason=_reason(trial))
         self._watched.tell(total(self._sweep))
 
 
@@ -217,10 +219,13 @@ def _known_of(result: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _reason(trial: TuneTrial) -> str:
-    """The last line of an error, which is what a person looks for."""
-    error = trial.get_error()
-    if error is None:
+    """What a person looks for in the text of a trial's last failure, which lies on this machine."""
+    path = trial.error_file
+    if path is None or not os.path.exists(path):
         return "the trial's process was lost"
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    said = lines[-1].strip() if lines else type(error).__name__
-    return f"the trial's process was lost: {said}" if isinstance(error, RayError) else said
+    with open(path, encoding="utf-8") as stream:
+        last = stream.read().rpartition("Failure # ")[2]
+    lines = [line.strip() for line in last.splitlines()[1:] if line.strip()]
+    if "Traceback" in last and lines:
+        return lines[-1]
+    return f"the trial's process was lost: {lines[0] if lines else 'nothing is known'}"

@@ -34,7 +34,8 @@ _VARIABLES = {
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     # Trials that wait for room, of which the next starts when one ends.
     "TUNE_MAX_PENDING_TRIALS_PG": "8",
-    "RAY_AIR_NEW_OUTPUT": "1",
+    # Tables on standard output, where the result belongs.
+    "RAY_AIR_NEW_OUTPUT": "0",
 }
 
 
