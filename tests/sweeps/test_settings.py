@@ -9,7 +9,9 @@ from ganntk.errors import InputError
 from ganntk.kernels import Named
 from ganntk.lam import Fixed
 from ganntk.sweeps import settings
+from ganntk.sweeps import space as spaces
 from ganntk.sweeps.settings import Asha, Budget, Grid
+from tests.structure.sources import ROOT
 from tests.sweeps.given import SPACE, choices, reload, sweep_of
 
 
@@ -114,3 +116,26 @@ def test_a_resumed_sweep_may_have_another_budget_and_nothing_else():
     assert (more.budget.trials, more.run.cluster.workers, more.searcher) == (30, 2, Grid())
     with pytest.raises(InputError, match=r"--run\.steps would make another sweep"):
         settings.changed(sweep, ["--run.steps", "30"])
+
+
+def test_the_example_of_the_documentation_is_a_sweep(tmp_path: Path, monkeypatch):
+    text = (ROOT / "docs/how-to/sweeps.md").read_text(encoding="utf-8")
+    file = tmp_path / "sweep.yaml"
+    file.write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    monkeypatch.chdir(ROOT)
+    sweep = settings.load(str(file))
+    drawn = [spaces.draw(sweep.space, seed=0, number=number) for number in range(20)]
+    assert any("kernel.length_scale" in values for values in drawn)
+    for values in drawn:
+        settings.run_of(sweep, 0, values)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs/sweeps").glob("*.yaml")), ids=str)
+def test_a_configuration_that_comes_with_the_program_is_a_sweep(path: Path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    is_mnist = path.stem in ("mnist", "paper_grid")
+    sweep = settings.load(str(path), ["--run.data.uri", "rows"] if is_mnist else [])
+    assert sweep.sweep_uri.endswith("{time}")
+    for number in range(8):
+        values = spaces.draw(sweep.space, seed=0, number=number)
+        assert settings.run_of(sweep, number, values).checkpoints.every > 0

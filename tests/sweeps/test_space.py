@@ -10,7 +10,7 @@ from ganntk.sweeps.space import Choice, LogUniform, Uniform
 KERNEL = Choice(among=["fnn", {"type": "rbf"}])
 SPACE = {
     "kernel": KERNEL,
-    "kernel.bandwidth": Uniform(low=1, high=3, steps=3, when={"kernel": [{"type": "rbf"}]}),
+    "kernel.length_scale": Uniform(low=1, high=3, steps=3, when={"kernel": [{"type": "rbf"}]}),
     "lam.value": LogUniform(low=0.1, high=10, steps=3),
 }
 
@@ -25,9 +25,9 @@ def test_a_trial_is_the_same_whatever_else_is_searched():
 
 def test_a_parameter_with_a_condition_is_there_when_it_holds():
     drawn = [spaces.draw(SPACE, seed=0, number=n) for n in range(40)]
-    assert {"kernel.bandwidth" in each for each in drawn} == {True, False}
+    assert {"kernel.length_scale" in each for each in drawn} == {True, False}
     for each in drawn:
-        assert ("kernel.bandwidth" in each) == (each["kernel"] == {"type": "rbf"})
+        assert ("kernel.length_scale" in each) == (each["kernel"] == {"type": "rbf"})
 
 
 def test_draws_fill_their_intervals_evenly_on_their_scale():
@@ -80,4 +80,4 @@ def test_optuna_draws_within_the_space():
     found = [spaces.suggest(SPACE, study.ask()) for _ in range(30)]
     assert {repr(each["kernel"]) for each in found} == {"'fnn'", "{'type': 'rbf'}"}
     assert all(0.1 <= each["lam.value"] <= 10 for each in found)
-    assert all(("kernel.bandwidth" in e) == (e["kernel"] == {"type": "rbf"}) for e in found)
+    assert all(("kernel.length_scale" in e) == (e["kernel"] == {"type": "rbf"}) for e in found)
