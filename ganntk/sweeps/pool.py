@@ -78,16 +78,17 @@ class Pooled(Shared):
 
     def value(self, key: str, make: Callable[[], T]) -> T:
         """See `Shared`; what `make` raises is raised here, and the next trial tries again."""
-        # A list: an object reference among the results would be replaced by its value.
+        # In a list, because Ray waits for a reference that is returned as it is.
         refs = ray.get(self._pool.take.remote(key, self._trial))
         if refs:
             return ray.get(refs[0])
-        made: tuple[T, ...] = ()
         try:
-            made = (make(),)
-        finally:
-            ray.get(self._pool.give.remote(key, *made))
-        return made[0]
+            made = make()
+        except BaseException:
+            ray.get(self._pool.give.remote(key))
+            raise
+        ray.get(self._pool.give.remote(key, made))
+        return made
 
 
 def start() -> Any:

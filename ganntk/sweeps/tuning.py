@@ -17,7 +17,7 @@ from ganntk.distributed.ray_session import session, stay_on_loopback
 from ganntk.errors import InputError
 from ganntk.sweeps import outcome, page, settings
 from ganntk.sweeps.ledger import LEDGER, Ledger, State, Trial
-from ganntk.sweeps.settings import SweepConfig
+from ganntk.sweeps.settings import Optuna, SweepConfig
 from ganntk.sweeps.watching import SweepProgress, Watched
 from ganntk.telemetry import JsonlSink, Recorder
 
@@ -32,8 +32,8 @@ _VARIABLES = {
     # A CSV, a JSON and a TensorBoard file for each trial, beside its run folder.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-    # Trials that wait for room, of which the next starts when one ends.
-    "TUNE_MAX_PENDING_TRIALS_PG": "8",
+    # Paths of a configuration are seen from where the driver is.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # Tables on standard output, where the result belongs.
     "RAY_AIR_NEW_OUTPUT": "0",
 }
@@ -66,8 +66,8 @@ def run(sweep: SweepConfig, progress: SweepProgress) -> SweepResult:
         InputError: something given cannot be used; nothing existing was overwritten.
     """
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    sweep = dataclasses.replace(sweep, sweep_uri=sweep.sweep_uri.replace("{time}", stamp))
-    uri = sweep.sweep_uri
+    uri = _whole(sweep.sweep_uri.replace("{time}", stamp))
+    sweep = dataclasses.replace(sweep, sweep_uri=uri)
     for name in (outcome.SWEEP, LEDGER):
         if storage.exists(storage.join(uri, name)):
             raise InputError(
@@ -91,6 +91,7 @@ def resume(sweep_uri: str, progress: SweepProgress, overrides: Sequence[str] = (
     Raises:
         InputError: there is no sweep, or something else would change.
     """
+    sweep_uri = _whole(sweep_uri)
     path = storage.join(sweep_uri, outcome.SWEEP)
     if not storage.exists(path):
         raise InputError(f"{sweep_uri} holds no sweep, there is no {outcome.SWEEP} in it")
@@ -101,12 +102,20 @@ def resume(sweep_uri: str, progress: SweepProgress, overrides: Sequence[str] = (
     return _carry_out(sweep, progress)
 
 
+def _whole(uri: str) -> str:
+    """A local path from the root: trials need not be where the driver is."""
+    return uri if "://" in uri else os.path.abspath(os.path.expanduser(uri))
+
+
 def _carry_out(sweep: SweepConfig, progress: SweepProgress) -> SweepResult:
     began = time.monotonic()
     address = sweep.run.cluster.address
     address = "local" if address == "none" else address
     progress.phase(f"connecting to Ray ({address})")
     os.environ.update({k: v for k, v in _VARIABLES.items() if k not in os.environ})
+    # Trials that wait for room: what is learnt meanwhile says nothing of their values.
+    waiting = 1 if isinstance(sweep.searcher, Optuna) else 8
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(waiting)
     if address == "local":
         stay_on_loopback()
     with contextlib.ExitStack() as stack:
@@ -127,6 +136,9 @@ def _carry_out(sweep: SweepConfig, progress: SweepProgress) -> SweepResult:
 def conclude(sweep: SweepConfig, known: Mapping[int, Trial], seconds: float) -> SweepResult:
     """Write the best configuration, the table, the page and the result of a sweep."""
     trials = list(known.values())
+    for trial in trials:
+        if trial.state is State.RUNNING:  # when the budget ended
+            trial.state = State.PENDING
     best = outcome.best_of(trials, sweep)
     if best is not None:
         outcome.write_best(sweep, best)
