@@ -93,23 +93,24 @@ def parallel(name: str, alt: str, axes: Sequence[Axis], rows: Sequence[Sequence[
         )
     for place, axis in enumerate(axes):
         drawn.axvline(place, color=LINE, linewidth=1, zorder=0)
-        is_last = place == len(axes) - 1
+        is_left = place == 0
         for height, text in axis.ticks():
             drawn.annotate(
                 text,
                 (place, height),
-                xytext=(-5 if is_last else 5, 0),
+                xytext=(-7 if is_left else 7, 0),
                 textcoords="offset points",
-                ha="right" if is_last else "left",
+                ha="right" if is_left else "left",
                 va="center",
                 color=SOFT,
                 size=_FONT - 1,
+                annotation_clip=False,
             )
     drawn.set_xticks(places, [axis.name for axis in axes])
     drawn.xaxis.tick_top()
     drawn.tick_params(axis="x", labelcolor=INK, length=0)
     drawn.set_ylim(-0.06, 1.06)
-    drawn.set_xlim(-0.05, len(axes) - 0.95)
+    drawn.set_xlim(-0.45, len(axes) - 0.6)
     _bare(drawn)
     return as_svg(figure, name, alt)
 

@@ -133,8 +133,11 @@ def _thumbnails(sweep: SweepView) -> str:
     by_number = {trial.number: trial for trial in sweep.trials}
     figures = []
     for trial, png in sweep.thumbnails.items():
-        said = ", ".join(f"{k} {number(v, 3)}" for k, v in by_number[trial].measures.items())
-        values = f'<span class="values">{escape(said)}</span>'
+        said = (
+            f"<span>{escape(name)} {number(value, 3)}</span>"
+            for name, value in by_number[trial].measures.items()
+        )
+        values = f'<span class="values">{"".join(said)}</span>'
         caption = f"<figcaption>trial {trial} {values}</figcaption>"
         picture = pictures.img(png, f"rows of trial {trial}")
         figures.append(f'<figure class="card">{caption}{picture}</figure>')
