@@ -16,7 +16,7 @@ from ganntk.distributed.shared import Shared
 T = TypeVar("T")
 
 _MOST_VALUES = 256
-_PATIENCE_SECONDS = 600.0
+_PATIENCE_SECONDS = 120.0
 """A maker that has not delivered for so long is taken as lost, and the next one makes the value."""
 
 
@@ -70,16 +70,18 @@ class Pooled(Shared):
 
     Args:
         pool: the actor's handle.
-        trial: name of the trial.
+        maker: name of the trial, where it has one process only: the pool then knows at once that
+            an earlier process of it was lost. None where it has several.
     """
 
-    def __init__(self, pool: Any, trial: str) -> None:
-        self._pool, self._trial = pool, trial
+    def __init__(self, pool: Any, maker: str | None) -> None:
+        self._pool, self._maker = pool, maker
 
     def value(self, key: str, make: Callable[[], T]) -> T:
         """See `Shared`; what `make` raises is raised here, and the next trial tries again."""
         # In a list, because Ray waits for a reference that is returned as it is.
-        refs = ray.get(self._pool.take.remote(key, self._trial))
+        maker = self._maker or ray.get_runtime_context().get_worker_id()
+        refs = ray.get(self._pool.take.remote(key, maker))
         if refs:
             return ray.get(refs[0])
         try:

@@ -4,7 +4,6 @@ After a resumption a new scheduler is shown the reports of the trials that have 
 ledger: its rungs and medians are those that the killed driver had.
 """
 
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +21,13 @@ from ganntk.sweeps.settings import Asha, Median, Pbt, SweepConfig
 
 STEP = "step"
 """Optimiser steps taken, in a trial's report."""
+
+
+class Medians(MedianStoppingRule):
+    """Ray Tune's rule, without pauses: where too few trials have come as far, a trial goes on."""
+
+    def _on_insufficient_samples(self, tune_controller: Any, trial: TuneTrial, time: float) -> str:
+        return TrialScheduler.CONTINUE
 
 
 def scheduler_of(sweep: SweepConfig, ended: Iterable[Trial]) -> TrialScheduler:
@@ -51,11 +57,9 @@ def _chosen(sweep: SweepConfig) -> TrialScheduler:
             **common,
         )
     if isinstance(asked, Median):
-        return MedianStoppingRule(
+        return Medians(
             grace_period=asked.grace,
             min_samples_required=asked.others,
-            # Never pause a trial to let others come as far: they come by themselves.
-            min_time_slice=sys.maxsize,
             **common,
         )
     if isinstance(asked, Pbt):

@@ -121,7 +121,8 @@ def carry_out(number: int, values: Mapping[str, Any], surroundings: Surroundings
         _share_gpu(surroundings.bundle)
         shared = Shared()
         if surroundings.pool is not None:
-            shared = Pooled(surroundings.pool, RunFolder(run.run_uri).name)
+            name = RunFolder(run.run_uri).name if run.cluster.workers == 1 else None
+            shared = Pooled(surroundings.pool, name)
         if is_population and (other := donor()) not in (None, run.run_uri):
             adopt(other, run)
         sink = TuneSink(run.steps, run.run_uri if is_population else None)
