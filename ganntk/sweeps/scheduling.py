@@ -79,10 +79,13 @@ def _show(scheduler: TrialScheduler, trial: Trial, measure: str) -> None:
     if not reports:
         return
     stand_in: Any = TuneTrial("ended", stub=True)
-    controller: Any = None  # neither rule looks at it, where no trial waits
+    controller: Any = None  # neither rule looks at it
+    results = [{STEP: step, measure: value} for step, value in reports]
     scheduler.on_trial_add(controller, stand_in)
-    last: dict[str, float] = {}
-    for step, value in reports:
-        last = {STEP: step, measure: value}
-        scheduler.on_trial_result(controller, stand_in, last)
-    scheduler.on_trial_complete(controller, stand_in, last)
+    # Medians would end the trial a second time; all that they do at an end is to remember.
+    shown = scheduler.on_trial_complete
+    if not isinstance(scheduler, MedianStoppingRule):
+        shown = scheduler.on_trial_result
+    for result in results:
+        shown(controller, stand_in, result)
+    scheduler.on_trial_complete(controller, stand_in, results[-1])
