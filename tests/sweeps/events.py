@@ -16,7 +16,7 @@ stay_on_loopback()
 
 import psutil  # noqa: E402
 
-from ganntk import sweeps  # noqa: E402
+from ganntk import storage, sweeps  # noqa: E402
 from ganntk.sweeps.ledger import State  # noqa: E402
 
 
@@ -71,7 +71,7 @@ def main():
     scenario, file, folder = sys.argv[1:]
     acts = {"quiet": lambda: None, "kill-driver": kill_driver, "kill-trial": kill_trial}
     watcher = Watcher(acts[scenario])
-    if os.path.exists(os.path.join(folder, "sweep.yaml")):
+    if storage.exists(storage.join(folder, "sweep.yaml")):
         result = sweeps.resume(folder, watcher)
     else:
         result = sweeps.run(sweeps.load(file, ["--sweep_uri", folder]), watcher)

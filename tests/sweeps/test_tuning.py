@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ from ganntk.sweeps import ledger as ledgers
 from ganntk.sweeps import settings
 from ganntk.sweeps.ledger import State
 from ganntk.sweeps.trial import Quiet
+from tests.checkpoint.conftest import environment, forget_stores
+from tests.checkpoint.s3 import BUCKET, served
 from tests.structure.sources import ROOT
 from tests.sweeps.given import choices, written
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def _program(scenario: str, file: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def _program(scenario: str, file: str, folder: Path | str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     return subprocess.run(
         [sys.executable, "-m", "tests.sweeps.events", scenario, file, str(folder)],
@@ -35,7 +37,7 @@ def _program(scenario: str, file: str, folder: Path) -> subprocess.CompletedProc
     )
 
 
-def _carried_out(scenario: str, file: str, folder: Path) -> dict[str, Any]:
+def _carried_out(scenario: str, file: str, folder: Path | str) -> dict[str, Any]:
     done = _program(scenario, file, folder)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -171,3 +173,47 @@ def test_a_population_hands_states_on(tmp_path: Path):
         run = config.load(str(folder / "trials" / f"{number:05d}" / "config.yaml"))
         assert run.lam.value == trial.values["lam.value"]  # type: ignore[attr-defined]
         assert 0.1 <= trial.values["lam.value"] <= 10
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """A folder on an S3 server, which this process and its children reach."""
+    with served() as url, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(url).items():
+            patch.setenv(name, value)
+        forget_stores()
+        yield f"s3://{BUCKET}/sweeps"
+        forget_stores()
+
+
+def test_a_killed_sweep_on_s3_is_resumed(bucket: str, tmp_path: Path):
+    file = written(
+        tmp_path / "sweep.yaml",
+        scheduler={"type": "asha", "grace": 5, "factor": 2},
+        budget={"trials": 4},
+    )
+    uri = f"{bucket}/killed"
+    assert _program("kill-driver", file, uri).returncode != 0
+    before = ledgers.read(uri)
+    done = {n: t.end for n, t in before.items() if t.state.is_ended}
+    assert done
+    assert _carried_out("quiet", file, uri)["trials"] == 4
+    after = ledgers.read(uri)
+    assert {number: after[number].end for number in done} == done
+    assert all(trial.state.is_ended for trial in after.values())
+    assert storage.read_table(f"{uri}/trials.parquet").num_rows == 4
+    assert storage.exists(f"{uri}/sweep.html")
+
+
+def test_a_population_on_s3_hands_states_on(bucket: str, tmp_path: Path):
+    file = written(
+        tmp_path / "sweep.yaml",
+        scheduler={"type": "pbt", "interval": 10, "quantile": 0.5},
+        budget={"trials": 2},
+        run={"steps": 40, "report_every": 5, "checkpoints": {"every": 5, "keep": 4}},
+    )
+    uri = f"{bucket}/population"
+    result = _carried_out("quiet", file, uri)
+    assert (result["finished"], result["failed"]) == (2, 0)
+    text = storage.read_text(f"{uri}/ledger.jsonl")
+    assert any(json.loads(line)["event"] == "values" for line in text.splitlines())
