@@ -116,6 +116,8 @@ class _Estimated:
             ),
         )
         self._asked: dict[int, Any] = {}
+        self._failed: list[Any] = []
+        self._worst: list[float] = []
         for trial in ledger.trials.values():
             self._asked[trial.number] = self._known(trial)
             if trial.state.is_ended:
@@ -126,7 +128,7 @@ class _Estimated:
         return spaces.suggest(self._sweep.space, asked)
 
     def tell(self, trial: Trial, result: Mapping[str, Any]) -> None:
-        """What a trial came to; one without all measures failed."""
+        """What a trial came to; one without all measures is as bad as the worst known."""
         pairs = self._sweep.measures.items()
         known = Trial(
             trial.number,
@@ -136,11 +138,17 @@ class _Estimated:
             end={**trial.end, **{k: float(result[k]) for k, _ in pairs if k in result}},
         )
         values = [value_of(known, name, mode) for name, mode in pairs]
-        asked, states = self._asked.pop(trial.number), self._optuna.trial.TrialState
-        if all(map(math.isfinite, values)):
-            self._study.tell(asked, values)
+        asked = self._asked.pop(trial.number)
+        if not all(map(math.isfinite, values)):
+            self._failed.append(asked)
         else:
-            self._study.tell(asked, state=states.FAIL)
+            self._study.tell(asked, values)
+            self._worst = [max(pair) for pair in zip(values, self._worst or values, strict=True)]
+        if self._worst:
+            # The estimators learn nothing from a failure, and would ask for it again and again.
+            for failed in self._failed:
+                self._study.tell(failed, self._worst)
+            self._failed.clear()
 
     def _known(self, trial: Trial) -> Any:
         """A trial of the study whose suggestions are the values of an earlier one."""
