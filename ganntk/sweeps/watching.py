@@ -23,6 +23,15 @@ class SweepProgress(Protocol):
         """So many values that trials share were computed, and so often one was there already."""
 
 
+# Ray Tune's words, which dashboards ask for.
+_WORDS = {
+    "PENDING": (State.PENDING,),
+    "RUNNING": (State.RUNNING,),
+    "TERMINATED": (State.FINISHED, State.STOPPED),
+    "ERROR": (State.ERROR,),
+}
+
+
 class Watched:
     """Tells everybody how far a sweep is: the ledger, the telemetry, the person.
 
@@ -43,8 +52,9 @@ class Watched:
         """A trial started or ended."""
         counts, trials = self.ledger.count(), list(self.ledger.trials.values())
         step = sum(trial.steps for trial in trials)
-        for state, count in counts.items():
-            self._recorder.record(step, {"trials": count}, {"state": state.value})
+        for word, states in _WORDS.items():
+            count = sum(counts[state] for state in states)
+            self._recorder.record(step, {"trials": count}, {"state": word})
         best, said = outcome.best_of(trials, self._sweep), ""
         for name, mode in self._sweep.measures.items():
             values = [outcome.value_of(trial, name, mode) for trial in trials]
