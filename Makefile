@@ -7,7 +7,7 @@ TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile
 export CUDA PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow lint format docs constraints clean
+.PHONY: help env demo monitor test test-slow lint format docs constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -17,6 +17,9 @@ env: ## make .venv with the pinned packages (PYTHON=/path/to/python, CUDA=1 for 
 
 demo: env ## synthesise 64 handwritten digits on a local Ray and say where the report is
 	@sh scripts/demo.sh
+
+monitor: env ## a Ray head and a Prometheus on loopback, with the rules of dashboards/
+	@sh scripts/monitor.sh
 
 test: env ## the tests that finish in minutes on two cores
 	$(BIN)/python -m pytest -m "not slow and not gpu" $(TOGETHER)
@@ -39,7 +42,7 @@ docs: ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
 # Not fid: PyTorch pins CUDA libraries of its own, and JAX would get older ones.
-PINNED := cuda s3 gs optuna transport dev docs
+PINNED := cuda s3 gs optuna transport grafana dev docs
 constraints: env ## choose the newest versions that fit together and pin them
 	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 $(PINNED:%=--extra %) \
 		--no-annotate --no-header --no-emit-index-url --quiet --output-file constraints.txt

@@ -4,45 +4,125 @@ from dashboards.model import Panel, Query, Row
 from dashboards.queries import CLUSTER, RED_ABOVE_ZERO, series
 
 _GPU = "{{instance}} GPU {{GpuIndex}}"
+_USE = f"ray_node_gpus_utilization{CLUSTER}"
+_RUNNING = f"max by (SessionName) ({series('run_active', CLUSTER)}) == 1"
+_IDLE = (
+    "(avg by (SessionName, instance, GpuIndex, GpuDeviceName) "
+    f"(avg_over_time({_USE}[5m])) < 5) and on (SessionName) ({_RUNNING})"
+)
+_MEMORY = (
+    f"ray_node_gram_used{CLUSTER} / "
+    f"(ray_node_gram_used{CLUSTER} + ray_node_gram_available{CLUSTER})"
+)
+_DISK = (
+    f"ray_node_disk_usage{CLUSTER} / (ray_node_disk_usage{CLUSTER} + ray_node_disk_free{CLUSTER})"
+)
+_STORE = (
+    f"ray_object_store_used_memory{CLUSTER} / "
+    f"(ray_object_store_used_memory{CLUSTER} + ray_object_store_available_memory{CLUSTER})"
+)
+
+SUMMARY = Row(
+    "Is the cluster at work?",
+    (
+        Panel(
+            "Idle GPUs",
+            "Below 5 % for five minutes while a run is on. Each costs as much as a busy one; the "
+            "table below names them.",
+            (Query(f"count({_IDLE}) or vector(0)", "idle"),),
+            kind="stat",
+            width=3,
+            steps=RED_ABOVE_ZERO,
+            needs="gpu",
+        ),
+        Panel(
+            "GPUs",
+            "That Ray's nodes see. Fewer than you pay for: a node has not come up.",
+            (Query(f"sum(ray_node_gpus_available{CLUSTER})", "GPUs"),),
+            kind="stat",
+            width=3,
+            steps=((0, "blue"),),
+            needs="gpu",
+        ),
+        Panel(
+            "Use of GPUs",
+            "Mean over all of them: percent of the time in which a kernel ran.",
+            (Query(f"avg({_USE})", "mean"),),
+            unit="percent",
+            kind="gauge",
+            width=3,
+            steps=((0, "red"), (50, "orange"), (80, "green")),
+            least=0,
+            most=100,
+            needs="gpu",
+        ),
+        Panel(
+            "Power",
+            "Of all GPUs together. Little power at full use: kernels wait for memory.",
+            (Query(f"sum(ray_node_gpu_power_milliwatts{CLUSTER}) / 1000", "all"),),
+            unit="watt",
+            kind="stat",
+            width=3,
+            steps=((0, "blue"),),
+            needs="gpu",
+        ),
+        Panel(
+            "Hottest GPU",
+            "One above 85 degrees slows down.",
+            (Query(f"max(ray_node_gpu_temperature_celsius{CLUSTER})", "hottest"),),
+            unit="celsius",
+            kind="stat",
+            width=3,
+            steps=((0, "green"), (80, "orange"), (85, "red")),
+            needs="gpu",
+        ),
+        Panel(
+            "Nodes",
+            "That answer Prometheus. Fewer than you started: one is lost, or its port is shut.",
+            (Query(f"count(ray_node_cpu_utilization{CLUSTER})", "nodes"),),
+            kind="stat",
+            width=3,
+            steps=((0, "blue"),),
+        ),
+        Panel(
+            "Fullest disk",
+            "Of all nodes. Logs, staging of checkpoints and spilled objects need room.",
+            (Query(f"max({_DISK})", "fullest"),),
+            unit="percentunit",
+            kind="stat",
+            width=3,
+            steps=((0, "green"), (0.8, "orange"), (0.9, "red")),
+        ),
+        Panel(
+            "Fullest object store",
+            "Of all nodes. A full one spills to disk.",
+            (Query(f"max({_STORE})", "fullest"),),
+            unit="percentunit",
+            kind="stat",
+            width=3,
+            steps=((0, "green"), (0.8, "orange"), (0.9, "red")),
+        ),
+    ),
+    height=5,
+)
 
 GPUS = Row(
     "Are the GPUs used?",
     (
         Panel(
-            "GPUs that idle",
-            "Below 5 % for five minutes, while the run may be on. It costs as much as a busy one.",
-            (
-                Query(
-                    "count(avg_over_time("
-                    f"ray_node_gpus_utilization{CLUSTER}[5m]) < 5) or vector(0)",
-                    "idle",
-                ),
-            ),
-            "short",
-            "stat",
-            4,
-            steps=RED_ABOVE_ZERO,
-            needs="gpu",
-        ),
-        Panel(
-            "Which ones idle",
-            "Node and number, with their use in percent.",
-            (
-                Query(
-                    "sort(avg by (instance, GpuIndex, GpuDeviceName) "
-                    f"(avg_over_time(ray_node_gpus_utilization{CLUSTER}[5m])) < 5)",
-                    is_instant=True,
-                ),
-            ),
-            "percent",
-            "table",
-            8,
+            "Use of GPUs by node",
+            "Percent of the time in which a kernel ran, mean over the GPUs of a node. It rises and "
+            "falls with the kernel throughput beside it; high use and few pairs means small tiles.",
+            (Query(f"avg by (instance) ({_USE})", "{{instance}}"),),
+            unit="percent",
+            width=12,
+            least=0,
+            most=100,
             needs="gpu",
         ),
         Panel(
             "Kernel throughput",
-            "Pairs of rows whose kernel was evaluated, a second, over all runs: it should rise and "
-            "fall with the use of the GPUs.",
+            "Pairs of rows whose kernel was evaluated, and images updated, a second, in all runs.",
             (
                 Query(f"sum(max by (run) ({series('pairs_per_second', CLUSTER)}))", "pairs/s"),
                 Query(f"sum(max by (run) ({series('images_per_second', CLUSTER)}))", "images/s"),
@@ -51,50 +131,73 @@ GPUS = Row(
             is_log=True,
         ),
         Panel(
-            "Use of GPUs",
-            "Percent of the time in which a kernel ran.",
-            (Query(f"ray_node_gpus_utilization{CLUSTER}", _GPU),),
-            "percent",
-            width=12,
-            least=0,
-            most=100,
+            "GPUs over time",
+            "One line for each GPU. Red lines stand still: a dead worker, or a straggler that the "
+            "others wait for.",
+            (Query(_USE, _GPU),),
+            unit="percent",
+            kind="state-timeline",
+            width=16,
+            steps=((0, "red"), (5, "orange"), (50, "yellow"), (80, "green")),
+            needs="gpu",
+        ),
+        Panel(
+            "GPUs that idle",
+            "Node, number and percent, where it was below 5 for five minutes while a run is on.",
+            (Query(f"sort({_IDLE})", is_instant=True),),
+            unit="percent",
+            kind="table",
+            width=8,
+            columns=(
+                ("instance", "node"),
+                ("GpuIndex", "GPU"),
+                ("GpuDeviceName", "kind"),
+                ("Value", "use"),
+            ),
             needs="gpu",
         ),
         Panel(
             "Memory of GPUs",
-            "Share in use. Near 1, lower memory_bytes or take more workers.",
-            (
-                Query(
-                    f"ray_node_gram_used{CLUSTER} / "
-                    f"(ray_node_gram_used{CLUSTER} + ray_node_gram_available{CLUSTER})",
-                    _GPU,
-                ),
-            ),
-            "percentunit",
-            width=12,
+            "Share in use: the fullest GPU of each node. Near 1, lower memory_bytes or take more "
+            "workers.",
+            (Query(f"max by (instance) ({_MEMORY})", "{{instance}}"),),
+            unit="percentunit",
+            width=8,
             least=0,
             most=1,
             steps=((0, "green"), (0.95, "red")),
             needs="gpu",
         ),
         Panel(
-            "Power",
-            "Drawn by each GPU.",
-            (Query(f"ray_node_gpu_power_milliwatts{CLUSTER} / 1000", _GPU),),
-            "watt",
-            width=12,
+            "Power by node",
+            "Of all GPUs of a node. Use at 100 % with little power: kernels wait for memory.",
+            (
+                Query(
+                    f"sum by (instance) (ray_node_gpu_power_milliwatts{CLUSTER}) / 1000",
+                    "{{instance}}",
+                ),
+            ),
+            unit="watt",
+            width=8,
+            least=0,
             needs="gpu",
         ),
         Panel(
-            "Temperature",
-            "A GPU above 85 degrees slows down.",
-            (Query(f"ray_node_gpu_temperature_celsius{CLUSTER}", _GPU),),
-            "celsius",
-            width=12,
+            "Temperature by node",
+            "The hottest GPU of each. One above 85 degrees slows down.",
+            (
+                Query(
+                    f"max by (instance) (ray_node_gpu_temperature_celsius{CLUSTER})",
+                    "{{instance}}",
+                ),
+            ),
+            unit="celsius",
+            width=8,
             steps=((0, "green"), (85, "red")),
             needs="gpu",
         ),
     ),
+    height=9,
 )
 
 NODES = Row(
@@ -104,15 +207,16 @@ NODES = Row(
             "Actors",
             "By state. Workers of a run are alive; RESTARTING or DEAD ones are lost workers.",
             (Query(f"sum by (State) (ray_actors{CLUSTER})", "{{State}}"),),
-            width=6,
+            width=8,
             is_stacked=True,
+            least=0,
         ),
         Panel(
             "CPU",
             "Percent of all cores, by node.",
             (Query(f"ray_node_cpu_utilization{CLUSTER}", "{{instance}}"),),
-            "percent",
-            width=6,
+            unit="percent",
+            width=8,
             least=0,
             most=100,
         ),
@@ -125,50 +229,47 @@ NODES = Row(
                     "{{instance}}",
                 ),
             ),
-            "percentunit",
-            width=6,
+            unit="percentunit",
+            width=8,
             least=0,
             most=1,
             steps=((0, "green"), (0.9, "red")),
         ),
         Panel(
             "Object store",
-            "Bytes of what travels between processes, by node and place. SPILLED is on disk: slow.",
+            "Bytes of what travels between processes, by place. SPILLED is on disk: slow.",
             (
                 Query(
-                    f"sum by (instance, Location) (ray_object_store_memory{CLUSTER})",
-                    "{{Location}}, {{instance}}",
+                    f"sum by (Location) (ray_object_store_memory{CLUSTER})",
+                    "{{Location}}",
                 ),
             ),
-            "bytes",
-            width=6,
+            unit="bytes",
+            width=8,
             is_stacked=True,
+            least=0,
         ),
         Panel(
             "Network",
-            "Bytes a second that came in and went out, by node.",
+            "Bytes a second that came in and, below zero, went out, by node.",
             (
                 Query(f"ray_node_network_receive_speed{CLUSTER}", "in, {{instance}}"),
                 Query(f"-ray_node_network_send_speed{CLUSTER}", "out, {{instance}}"),
             ),
-            "Bps",
-            width=12,
+            unit="Bps",
+            width=8,
         ),
         Panel(
             "Disk",
             "Share in use, by node: logs, staging of checkpoints, spilled objects.",
-            (
-                Query(
-                    f"ray_node_disk_usage{CLUSTER} / "
-                    f"(ray_node_disk_usage{CLUSTER} + ray_node_disk_free{CLUSTER})",
-                    "{{instance}}",
-                ),
-            ),
-            "percentunit",
-            width=12,
+            (Query(_DISK, "{{instance}}"),),
+            unit="percentunit",
+            width=8,
             least=0,
             most=1,
             steps=((0, "green"), (0.9, "red")),
         ),
     ),
 )
+
+ROWS = (SUMMARY, GPUS, NODES)

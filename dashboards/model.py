@@ -5,13 +5,16 @@ Grafana fills in by itself is left out, and the same values give the same bytes.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 COLUMNS = 24
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
-Kind = Literal["timeseries", "stat", "gauge", "table", "bargauge", "text"]
+Kind = Literal["timeseries", "stat", "gauge", "table", "bargauge", "state-timeline"]
+
+Thresholds = tuple[tuple[float, str], ...]
+"""Colours, and the value from which each holds; the first holds from below."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class Query:
     legend: str = ""
     is_instant: bool = False
 
+    @property
+    def is_table(self) -> bool:
+        """Whether its answer is read as rows and columns: one without a legend is."""
+        return self.is_instant and not self.legend
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -36,7 +44,7 @@ class Panel:
     Attributes:
         title: a noun.
         description: what it shows, and what a good and a bad one look like.
-        queries: at least one, but for a text.
+        queries: at least one.
         unit: Grafana's name of it.
         kind: of picture.
         width: columns of 24.
@@ -45,7 +53,13 @@ class Panel:
         steps: thresholds, as (value from which it holds, colour); the first value is not used.
         least: lower end of the axis.
         most: upper end of the axis.
-        needs: ``gpu``, ``sweep``, ``end``: what must be there for it to have data.
+        words: for some values, what is shown instead, with its colour.
+        columns: of a table, the names that Prometheus gives and those that people read, in order;
+            other columns are hidden.
+        link: where a click on a cell leads, with Grafana's `${__data...}`.
+        needs: what must be there for it to have data: ``gpu``, ``sweep``, ``levels`` of resolution,
+            ``checks`` of a run that is watched, ``quality`` of `ganntk evaluate`; empty where every
+            run has it.
     """
 
     title: str
@@ -56,9 +70,12 @@ class Panel:
     width: int = 8
     is_log: bool = False
     is_stacked: bool = False
-    steps: tuple[tuple[float, str], ...] = ((0, "green"),)
+    steps: Thresholds = ((0, "green"),)
     least: float | None = None
     most: float | None = None
+    words: tuple[tuple[float, str, str], ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
+    link: str = ""
     needs: str = ""
 
 
@@ -79,19 +96,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Variable:
-    """A choice at the top of a dashboard.
+    """A choice at the top of a dashboard, of one, several or all.
 
     Attributes:
         name: as in `$name`.
         label: for people.
-        query: PromQL's `label_values(...)`.
-        is_many: whether several may be chosen.
+        query: PromQL's `label_values(...)`; empty for a text that a person writes.
     """
 
     name: str
     label: str
-    query: str
-    is_many: bool = True
+    query: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +131,7 @@ class Dashboard:
         variables: besides the data source.
         annotations: over all panels.
         refresh: how often.
+        span: what is shown at first.
     """
 
     uid: str
@@ -126,7 +142,6 @@ class Dashboard:
     annotations: tuple[Annotation, ...] = ()
     refresh: str = "10s"
     span: str = "now-3h"
-    links: tuple[str, ...] = field(default=())
 
     def panels(self) -> Iterator[Panel]:
         """All of them."""
@@ -180,6 +195,21 @@ def _placed(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
 
 
 def _panel(panel: Panel) -> dict[str, Any]:
+    found = {
+        "title": panel.title,
+        "description": panel.description,
+        "type": panel.kind,
+        "datasource": DATASOURCE,
+        "targets": [_target(query, place) for place, query in enumerate(panel.queries)],
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": _overrides(panel)},
+        "options": _options(panel.kind),
+    }
+    if panel.columns:
+        found["transformations"] = _transformations(panel)
+    return found
+
+
+def _defaults(panel: Panel) -> dict[str, Any]:
     thresholds = [
         {"color": colour, "value": None if number == 0 else value}
         for number, (value, colour) in enumerate(panel.steps)
@@ -193,17 +223,37 @@ def _panel(panel: Panel) -> dict[str, Any]:
         defaults["min"] = panel.least
     if panel.most is not None:
         defaults["max"] = panel.most
+    if panel.words:
+        options = {
+            f"{value:g}": {"text": text, "color": colour, "index": index}
+            for index, (value, text, colour) in enumerate(panel.words)
+        }
+        defaults["mappings"] = [{"type": "value", "options": options}]
     if panel.kind == "timeseries":
         defaults["custom"] = _curve(panel)
-    return {
-        "title": panel.title,
-        "description": panel.description,
-        "type": panel.kind,
-        "datasource": DATASOURCE,
-        "targets": [_target(query, place) for place, query in enumerate(panel.queries)],
-        "fieldConfig": {"defaults": defaults, "overrides": []},
-        "options": _options(panel.kind),
-    }
+    if panel.kind == "state-timeline":
+        defaults["custom"] = {"lineWidth": 0, "fillOpacity": 80}
+    return defaults
+
+
+def _overrides(panel: Panel) -> list[dict[str, Any]]:
+    """The column of a table that leads elsewhere: its last."""
+    if not panel.link:
+        return []
+    link = {"title": "open", "url": panel.link, "targetBlank": True}
+    matcher = {"id": "byName", "options": panel.columns[-1][1]}
+    return [{"matcher": matcher, "properties": [{"id": "links", "value": [link]}]}]
+
+
+def _transformations(panel: Panel) -> list[dict[str, Any]]:
+    """The answers of a table's queries side by side, and of their columns those that were named."""
+    keep = {"names": [name for name, _ in panel.columns]}
+    order = {name: place for place, (name, _) in enumerate(panel.columns)}
+    return [
+        {"id": "merge", "options": {}},
+        {"id": "filterFieldsByName", "options": {"include": keep}},
+        {"id": "organize", "options": {"indexByName": order, "renameByName": dict(panel.columns)}},
+    ]
 
 
 def _curve(panel: Panel) -> dict[str, Any]:
@@ -227,6 +277,8 @@ def _options(kind: Kind) -> dict[str, Any]:
         return {"reduceOptions": last, "graphMode": "area", "colorMode": "value"}
     if kind in ("gauge", "bargauge"):
         return {"reduceOptions": last, "orientation": "auto"}
+    if kind == "state-timeline":
+        return {"mergeValues": True, "showValue": "never", "rowHeight": 0.9}
     return {"showHeader": True, "cellHeight": "sm"}
 
 
@@ -234,7 +286,7 @@ def _target(query: Query, place: int) -> dict[str, Any]:
     return {
         "datasource": DATASOURCE,
         "expr": query.expr,
-        "format": "table" if query.is_instant else "time_series",
+        "format": "table" if query.is_table else "time_series",
         "instant": query.is_instant,
         "legendFormat": query.legend or "__auto",
         "range": not query.is_instant,
@@ -247,6 +299,8 @@ def _datasource() -> dict[str, Any]:
 
 
 def _variable(variable: Variable) -> dict[str, Any]:
+    if not variable.query:
+        return {"type": "textbox", "name": variable.name, "label": variable.label, "query": ""}
     return {
         "type": "query",
         "name": variable.name,
@@ -254,10 +308,10 @@ def _variable(variable: Variable) -> dict[str, Any]:
         "datasource": DATASOURCE,
         "definition": variable.query,
         "query": {"query": variable.query, "refId": variable.name},
-        "includeAll": variable.is_many,
-        "multi": variable.is_many,
-        "allValue": ".*" if variable.is_many else None,
-        "current": {"text": "All", "value": "$__all"} if variable.is_many else {},
+        "includeAll": True,
+        "multi": True,
+        "allValue": ".*",
+        "current": {"text": "All", "value": "$__all"},
         "refresh": 2,  # when the time range changes
         "sort": 2,  # newest names first: they end with the time
     }

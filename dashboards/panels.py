@@ -1,15 +1,37 @@
 """The three dashboards: a run, the cluster it is on, a sweep of runs."""
 
-from dashboards.cluster_panels import GPUS, NODES
+from dashboards import cluster_panels, run_panels, sweep_panels
 from dashboards.model import Annotation, Dashboard, Variable
-from dashboards.queries import series
-from dashboards.run_panels import CONVERGENCE, HEALTH, NUMERICS, SPEED, STATE
-from dashboards.sweep_panels import FRONT, TRIALS
+from dashboards.queries import CLUSTER, exported, series
 
 _CLUSTER_VARIABLE = Variable(
     "cluster", "cluster", "label_values(ray_node_cpu_utilization, SessionName)"
 )
-_RUN_VARIABLE = Variable("run", "run", "label_values(ray_ganntk_step_total, run)")
+
+
+def _names(series: str, label: str) -> str:
+    """The values of a label in the chosen clusters."""
+    return f'label_values({series}{{SessionName=~"$cluster"}}, {label})'
+
+
+def _new(series: str) -> str:
+    """Where a series has another value than before, or its first: a counter begins at 1."""
+    return f"changes({series}[1m]) > 0 or {series} unless {series} offset 1m"
+
+
+_SWEEPS = f"{exported('trials')}|{exported('step')}"
+_RESTARTS = Annotation(
+    "workers restarted",
+    _new(series("worker_restarts", CLUSTER)),
+    "red",
+    "a worker of {{run}} was replaced",
+)
+_CHECKPOINTS = Annotation(
+    "checkpoints",
+    _new(series("checkpoint_step")),
+    "green",
+    "checkpoint of {{run}}",
+)
 
 DASHBOARDS = (
     Dashboard(
@@ -17,40 +39,32 @@ DASHBOARDS = (
         "ganntk: run",
         "Whether a synthesis is healthy, converges, and is fast. Its pictures are in report.html "
         "of its run folder.",
-        (HEALTH, CONVERGENCE, NUMERICS, SPEED, STATE),
+        run_panels.ROWS,
         (
             _CLUSTER_VARIABLE,
-            _RUN_VARIABLE,
-            Variable("worker", "worker", "label_values(ray_ganntk_device_memory_bytes, worker)"),
+            Variable("run", "run", _names(exported("step"), "run")),
+            Variable("worker", "worker", _names(exported("device_memory_bytes"), "worker")),
+            Variable("reports", "reports"),
         ),
-        (
-            Annotation(
-                "workers restarted",
-                f"changes({series('worker_restarts')}[30s]) > 0",
-                "red",
-                "a worker was replaced",
-            ),
-            Annotation(
-                "checkpoints",
-                f"changes({series('checkpoint_step')}[30s]) > 0",
-                "green",
-                "checkpoint",
-            ),
-        ),
+        (_RESTARTS, _CHECKPOINTS),
     ),
     Dashboard(
         "ganntk-cluster",
         "ganntk: cluster",
         "Whether the machines are used and well, beside what they compute.",
-        (GPUS, NODES),
+        cluster_panels.ROWS,
         (_CLUSTER_VARIABLE,),
+        (_RESTARTS,),
     ),
     Dashboard(
         "ganntk-sweep",
         "ganntk: sweep",
         "How far a sweep is, and what it has found.",
-        (TRIALS, FRONT),
-        (_CLUSTER_VARIABLE, _RUN_VARIABLE),
+        sweep_panels.ROWS,
+        (
+            _CLUSTER_VARIABLE,
+            Variable("run", "sweep or run", f'label_values({{__name__=~"{_SWEEPS}"}}, run)'),
+        ),
     ),
 )
 """All of them, by what a person asks first."""

@@ -10,16 +10,20 @@ CLUSTER = '{SessionName=~"$cluster"}'
 RED_ABOVE_ZERO = ((0, "green"), (1, "red"))
 
 
-def series(name: str, labels: str = RUN, *, part: str = "") -> str:
-    """A series of the catalogue as Prometheus has it.
+def exported(name: str, part: str = "") -> str:
+    """The name of a series of the catalogue in Prometheus.
 
     Args:
         name: in the catalogue.
-        labels: which of them.
         part: ``bucket``, ``sum`` or ``count`` of a histogram.
     """
     suffix = {"counter": "_total", "gauge": "", "histogram": f"_{part}"}[CATALOGUE[name].kind]
-    return f"ray_{PREFIX}{name}{suffix}{labels}"
+    return f"ray_{PREFIX}{name}{suffix}"
+
+
+def series(name: str, labels: str = RUN, *, part: str = "") -> str:
+    """A series of the catalogue, with matchers of labels; see `exported`."""
+    return exported(name, part) + labels
 
 
 def by_run(name: str, how: str = "max") -> str:

@@ -1,18 +1,28 @@
 """Whether a run is healthy, converges, is sound, fast and safe."""
 
 from dashboards.model import Panel, Query, Row
+from dashboards.quality_panels import QUALITY
 from dashboards.queries import RED_ABOVE_ZERO, by_run, curve, series
 
 HEALTH = Row(
     "Is it healthy?",
     (
         Panel(
+            "State",
+            "Whether its driver is there. A run that ends or whose process dies has ENDED; the "
+            "alert RunVanished tells the second from the first.",
+            (Query(f"{by_run('run_active')} or 0 * {by_run('step')}", "{{run}}"),),
+            kind="stat",
+            width=3,
+            words=((0, "ENDED", "text"), (1, "RUNNING", "green")),
+        ),
+        Panel(
             "Progress",
-            "Share of the planned steps. A run that stands still is called out on the right.",
+            "Share of the planned steps.",
             (Query(f"{by_run('step')} / {by_run('steps_planned')}", "{{run}}"),),
-            "percentunit",
-            "gauge",
-            4,
+            unit="percentunit",
+            kind="gauge",
+            width=3,
             steps=((0, "blue"), (1, "green")),
             least=0,
             most=1,
@@ -27,44 +37,60 @@ HEALTH = Row(
                     "{{run}}",
                 ),
             ),
-            "s",
-            "stat",
-            4,
+            unit="s",
+            kind="stat",
+            width=3,
         ),
         Panel(
-            "Steps in 5 minutes",
-            "None for five minutes is an alert: the run hangs, waits, or has ended.",
-            (Query(f"max by (run) (increase({series('step')}[5m]))", "{{run}}"),),
-            "short",
-            "stat",
-            4,
-            steps=((0, "red"), (1, "green")),
+            "Since the last step",
+            "Time since steps were recorded. Five minutes are an alert: the run hangs or waits. "
+            "Where report_every steps take longer than that, raise the alert's limit.",
+            (Query(f"time() - {by_run('recorded_timestamp_seconds')}", "{{run}}"),),
+            unit="s",
+            kind="stat",
+            width=3,
+            steps=((0, "green"), (60, "orange"), (300, "red")),
+        ),
+        Panel(
+            "Objective now",
+            "Divided by the number of real rows. It has to fall; below is how it did.",
+            curve("loss_per_real"),
+            kind="stat",
+            width=3,
+            steps=((0, "blue"),),
         ),
         Panel(
             "Images per second",
-            "Generated rows updated a second.",
+            "Generated rows updated a second, of late.",
             curve("images_per_second"),
-            "short",
-            "stat",
-            4,
+            kind="stat",
+            width=3,
+            steps=((0, "blue"),),
         ),
         Panel(
             "Checkpoint age",
             "What would be lost if all machines ended now.",
-            curve("checkpoint_age_seconds"),
-            "s",
-            "stat",
-            4,
+            (Query(f"time() - {by_run('checkpoint_timestamp_seconds')}", "{{run}}"),),
+            unit="s",
+            kind="stat",
+            width=3,
             steps=((0, "green"), (1800, "orange"), (3600, "red")),
         ),
         Panel(
-            "Workers restarted",
-            "Workers that were lost and replaced since the start.",
-            curve("worker_restarts"),
-            "short",
-            "stat",
-            4,
-            steps=((0, "green"), (1, "orange"), (10, "red")),
+            "Failures",
+            "Workers that were lost and replaced, checkpoints that came to nothing, and steps "
+            "whose objective was not finite, since the start. A few lost workers are usual on "
+            "spot instances; the other two are not.",
+            (
+                Query(f"{by_run('worker_restarts', 'sum')} or 0 * {by_run('step')}", "workers"),
+                Query(
+                    f"{by_run('checkpoint_failures', 'sum')} or 0 * {by_run('step')}", "checkpoints"
+                ),
+                Query(f"{by_run('non_finite_steps', 'sum')} or 0 * {by_run('step')}", "not finite"),
+            ),
+            kind="stat",
+            width=3,
+            steps=((0, "green"), (1, "orange"), (3, "red")),
         ),
     ),
     height=5,
@@ -83,11 +109,14 @@ CONVERGENCE = Row(
         ),
         Panel(
             "Discriminator",
-            "Its mean on real and on generated rows: 1 is real, 0 generated. Both near 0.5 is the "
-            "end; generated ones at 0 all the time means that lam is too large to learn from.",
+            "Its mean on real, generated and held-out rows: 1 is real, 0 generated. Real and "
+            "generated near 0.5 is the end; generated at 0 all the time means that lam is too "
+            "large to learn from. Held-out rows far below the real ones: it knows the real rows by "
+            "heart, and pulls the generated ones onto them.",
             (
                 Query(by_run("d_real"), "real, {{run}}"),
                 Query(by_run("d_points"), "generated, {{run}}"),
+                Query(by_run("d_held_out"), "held out, {{run}}"),
             ),
             width=8,
             least=0,
@@ -101,6 +130,42 @@ CONVERGENCE = Row(
             width=8,
             is_log=True,
         ),
+        Panel(
+            "Distance to the nearest real row",
+            "Median over generated rows, when pictures are taken: 0 is a copy. report.html in the "
+            "run's folder shows the pairs.",
+            curve("nearest_distance"),
+            width=8,
+            steps=((0, "red"), (1e-6, "green")),
+            least=0,
+        ),
+        Panel(
+            "Objective by level",
+            "Of a run with several resolutions: each falls; one that stands still has a lam that "
+            "does not suit it.",
+            (
+                Query(f"max by (run, level) ({series('level_loss')})", "{{level}}, {{run}}"),
+                Query(
+                    f"max by (run, level) ({series('level_weight')})",
+                    "weight of {{level}}, {{run}}",
+                ),
+            ),
+            width=8,
+            is_log=True,
+            needs="levels",
+        ),
+        Panel(
+            "Novelty",
+            "Of a run that is watched: similarity to the nearest real image, memorisation (0.5 as "
+            "new as fresh rows, 1 copies), and the kernel distance to held-out rows.",
+            (
+                Query(by_run("am_ssim"), "AM-SSIM, {{run}}"),
+                Query(by_run("memorisation"), "memorisation, {{run}}"),
+                Query(by_run("held_out_distance"), "held-out distance, {{run}}"),
+            ),
+            width=8,
+            needs="checks",
+        ),
     ),
 )
 
@@ -110,7 +175,10 @@ NUMERICS = Row(
         Panel(
             "Training time lam",
             "Of the discriminator. It is constant unless it is annealed.",
-            curve("lam"),
+            (
+                *curve("lam"),
+                Query(f"max by (run, level) ({series('level_lam')})", "{{level}}, {{run}}"),
+            ),
             width=6,
         ),
         Panel(
@@ -145,8 +213,17 @@ SPEED = Row(
     "Is it fast?",
     (
         Panel(
+            "Images per second",
+            "Generated rows updated a second. A fall that stays: look at the phases beside it, "
+            "then at the cluster.",
+            curve("images_per_second"),
+            width=8,
+            least=0,
+        ),
+        Panel(
             "Step time",
-            "Median, 90th and 99th percentile of what steps took in five minutes.",
+            "Median, 90th and 99th percentile of what steps took in five minutes; a step counts as "
+            "the mean of its block.",
             tuple(
                 Query(
                     f"histogram_quantile({share}, sum by (le, run) "
@@ -155,8 +232,8 @@ SPEED = Row(
                 )
                 for share in (0.5, 0.9, 0.99)
             ),
-            "s",
-            width=6,
+            unit="s",
+            width=8,
             is_log=True,
         ),
         Panel(
@@ -164,28 +241,51 @@ SPEED = Row(
             "Share of the time that each phase takes. Steps fill it, once compilation is over.",
             (
                 Query(
-                    "sum by (run, phase) "
-                    f"(rate({series('phase_duration_seconds', part='sum')}[5m]))",
+                    f"sum by (run, phase) (rate({series('phase_seconds')}[5m]))",
                     "{{phase}}, {{run}}",
                 ),
             ),
-            "percentunit",
-            width=6,
+            unit="percentunit",
+            width=8,
             is_stacked=True,
+            least=0,
         ),
         Panel(
             "Kernel pairs",
             "Pairs of rows whose kernel was evaluated, a second. It is the work; GPUs at full use "
             "and few pairs means small tiles.",
             curve("pairs_per_second"),
-            width=6,
+            width=8,
+            least=0,
         ),
         Panel(
             "Bytes moved",
-            "Between workers and driver, counted from the shapes of what travels.",
-            (Query(f"max by (run) (rate({series('bytes_moved')}[1m]))", "{{run}}"),),
-            "Bps",
-            width=6,
+            "Between workers and driver, counted from the shapes of what travels; 0 with one "
+            "worker.",
+            (
+                Query(
+                    f"max by (run) (rate({series('bytes_moved')}[5m])) or 0 * {by_run('step')}",
+                    "{{run}}",
+                ),
+            ),
+            unit="Bps",
+            width=8,
+            least=0,
+        ),
+        Panel(
+            "Longest phases",
+            "90th percentile of how long a phase takes, each time: pictures and checkpoints hold "
+            "the steps up for so long.",
+            (
+                Query(
+                    "histogram_quantile(0.9, sum by (le, run, phase) "
+                    f"(rate({series('phase_duration_seconds', part='bucket')}[15m])))",
+                    "{{phase}}, {{run}}",
+                ),
+            ),
+            unit="s",
+            width=8,
+            is_log=True,
         ),
     ),
 )
@@ -195,7 +295,8 @@ STATE = Row(
     (
         Panel(
             "Memory of workers",
-            "In use on each worker's GPU; of the process on a CPU.",
+            "In use on each worker's GPU; of the process on a CPU. One that grows will not live "
+            "until morning.",
             (
                 Query(
                     "max by (run, worker) (ray_ganntk_device_memory_bytes"
@@ -203,8 +304,8 @@ STATE = Row(
                     "worker {{worker}}, {{run}}",
                 ),
             ),
-            "bytes",
-            width=6,
+            unit="bytes",
+            width=8,
             least=0,
         ),
         Panel(
@@ -214,27 +315,26 @@ STATE = Row(
                 Query(by_run("checkpoint_step"), "checkpoint, {{run}}"),
                 Query(by_run("step"), "run, {{run}}"),
             ),
-            width=6,
+            width=8,
+        ),
+        Panel(
+            "Checkpoints written",
+            "Bytes of all of them.",
+            curve("checkpoint_bytes"),
+            unit="bytes",
+            kind="stat",
+            width=4,
+            steps=((0, "blue"),),
         ),
         Panel(
             "Checkpoints that failed",
             "Each one is explained in the log of the run. The next may succeed.",
-            curve("checkpoint_failures"),
-            "short",
-            "stat",
-            6,
+            (Query(f"{by_run('checkpoint_failures', 'sum')} or 0 * {by_run('step')}", "{{run}}"),),
+            kind="stat",
+            width=4,
             steps=RED_ABOVE_ZERO,
-        ),
-        Panel(
-            "Distance to the nearest real row",
-            "Median over generated rows, at the end of a run: 0 is a copy. report.html in the "
-            "run's folder shows the pairs.",
-            curve("nearest_distance"),
-            "short",
-            "stat",
-            6,
-            steps=((0, "red"), (1e-6, "green")),
-            needs="end",
         ),
     ),
 )
+
+ROWS = (HEALTH, CONVERGENCE, SPEED, NUMERICS, STATE, QUALITY)

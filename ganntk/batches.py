@@ -111,7 +111,7 @@ def init(batched: BatchProblem, x: Rows, *, seed: int, member: int = 0) -> Synth
     return SynthesisState(
         step=jnp.zeros((), jnp.int32),
         points=points,
-        optimizer=problem.optimizer.init(points),
+        optimizer=synthesis.first_slots(problem, points, member),
         lam=synthesis.first_lam(problem_of_it, real_rows(problem_of_it, first), points[order[0]]),
     )
 

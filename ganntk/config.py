@@ -7,18 +7,17 @@ and ``auto`` for ``{type: searched}``.
 
 import dataclasses
 import hashlib
-import re
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import draccus
 import yaml
 from draccus.utils import ParsingError
 
-from ganntk import storage
 from ganntk.checkpoint.policy import Checkpoints
-from ganntk.coupling import Coupling, Exact, Generator, parts_of
+from ganntk.coupling import Batchwise, Coupling, Exact, Generator, parts_of
 from ganntk.data import Source
 from ganntk.data.digits import Digits
 from ganntk.discriminator import Solver
@@ -26,8 +25,12 @@ from ganntk.errors import InputError
 from ganntk.generators import Points
 from ganntk.kernels import Kernel, Named
 from ganntk.lam import Lam, Searched
+from ganntk.levels import Level
+from ganntk.levels import check as check_levels
+from ganntk.noise import Noise, NoNoise
 from ganntk.objectives import Objective, SquaredError
 from ganntk.optimizers import Optimizer
+from ganntk.options import expanded, merged, nested, nested_at, parse_overrides, read
 from ganntk.registry import unknown_name
 from ganntk.stopping import Never, Stopping
 
@@ -95,8 +98,13 @@ class RunConfig:
         objective: what the generated rows ask of its predictions.
         lam: the rule for the discriminator's training time.
         optimizer: how the gradient moves the generated rows.
+        noise: on the gradient, before the optimiser.
+        similarity: weight of a penalty on generated rows that resemble real ones; 0 for none. It is
+            no part of the recorded loss.
         points: how many rows to generate, their start and range.
         coupling: which of the generated rows share a Gram matrix.
+        levels: resolutions whose objectives are added up, each on average-pooled images; what a
+            level leaves out (kernel, lam, solver) is the run's. None of them: full resolution.
         steps: optimiser steps of the run, at least 1.
         report_every: steps between two records of the metrics, and of one call to the device.
         sample_every: steps between two pictures of the generated rows.
@@ -117,8 +125,11 @@ class RunConfig:
     objective: Objective = field(default_factory=SquaredError)
     lam: Lam = field(default_factory=Searched)
     optimizer: Optimizer = field(default_factory=Optimizer)
+    noise: Noise = field(default_factory=NoNoise)
+    similarity: float = 0.0
     points: Points = field(default_factory=Points)
     coupling: Coupling = field(default_factory=Exact)
+    levels: tuple[Level, ...] = ()
     steps: int = 500
     report_every: int = 10
     sample_every: int = 50
@@ -142,12 +153,29 @@ class RunConfig:
                 f"coupling.{name} is {parts} for {workers} workers: expected at least one for "
                 "every worker"
             )
+        if self.levels:
+            self._check_levels()
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}: expected 0 or a positive whole number")
-        if self.diagonal < 0:
-            raise InputError(f"diagonal is {self.diagonal}: expected at least 0")
+        for name in ("diagonal", "similarity"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise InputError(f"{name} is {value}: expected a finite number of at least 0")
         if self.memory_bytes is not None and self.memory_bytes < 1:
             raise InputError(f"memory_bytes is {self.memory_bytes}: expected at least 1")
+
+    def _check_levels(self) -> None:
+        check_levels(self.levels)
+        if isinstance(self.coupling, Batchwise | Generator):
+            raise InputError(
+                "levels need a set of rows on one worker, and this coupling draws batches: take "
+                "coupling.type independent, or no levels"
+            )
+        if isinstance(self.coupling, Exact) and self.cluster.workers > 1:
+            raise InputError(
+                f"levels in the coupling exact run on one worker, and cluster.workers is "
+                f"{self.cluster.workers}: take coupling.type independent with as many sets, or one "
+                "worker"
+            )
 
 
 def load(uri: str | None, overrides: Sequence[str] = ()) -> RunConfig:
@@ -160,8 +188,16 @@ def load(uri: str | None, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         InputError: the file is missing or no mapping, a key is unknown, a value has the wrong type.
     """
-    raw = _expanded(read(uri)) if uri is not None else {}
-    return decode(_merged(raw, _expanded(nested(parse_overrides(overrides)))))
+    return with_options(read(uri) if uri is not None else {}, overrides)
+
+
+def with_options(raw: Mapping[str, Any], words: Sequence[str]) -> RunConfig:
+    """A configuration from nested mappings, and options above them.
+
+    Raises:
+        InputError: as `load`.
+    """
+    return decode(merged(raw, expanded(nested(parse_overrides(words)))))
 
 
 def decode(raw: Mapping[str, Any]) -> RunConfig:
@@ -201,9 +237,9 @@ def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
 
 def changed(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """The same for nested mappings that need not be complete."""
-    above = _expanded(raw)
+    above = expanded(raw)
     for key, value in values.items():
-        above = _merged(above, _expanded(_nested(tuple(key.split(".")), value)))
+        above = merged(above, expanded(nested_at(tuple(key.split(".")), value)))
     return above
 
 
@@ -260,102 +296,6 @@ def _flat(nested: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     return found
 
 
-def parse_overrides(words: Sequence[str]) -> list[tuple[tuple[str, ...], Any]]:
-    """Pairs of a key's path and a YAML value, from ``--a.b value`` and ``--a.b=value``.
-
-    Raises:
-        InputError: a word is no option, or an option has no value.
-
-    Example:
-        >>> parse_overrides(["--lam.value", "5.12", "--kernel=fnn"])
-        [(('lam', 'value'), 5.12), (('kernel',), 'fnn')]
-    """
-    found, rest = [], list(words)
-    while rest:
-        word = rest.pop(0)
-        if not word.startswith("--"):
-            raise InputError(f"{word!r} stands where an option was expected: write --key value")
-        key, equals, value = word[2:].partition("=")
-        if not equals:
-            if not rest or rest[0].startswith("--"):
-                raise InputError(f"option --{key} has no value: write --{key} VALUE")
-            value = rest.pop(0)
-        found.append((tuple(key.replace("-", "_").split(".")), _parse(value)))
-    return found
-
-
-def nested(pairs: Sequence[tuple[tuple[str, ...], Any]]) -> dict[str, Any]:
-    """Nested mappings of pairs of a path and a value; later pairs win."""
-    found: dict[str, Any] = {}
-    for path, value in pairs:
-        found = _merged(found, _nested(path, value))
-    return found
-
-
-def _parse(text: str) -> Any:
-    # YAML 1.1 reads 1e-3 as a string: everybody means the number.
-    if re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", text):
-        return float(text)
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-
-
-def read(uri: str) -> dict[str, Any]:
-    """The keys and values of a YAML file, as they stand there.
-
-    Raises:
-        InputError: the file is missing or holds something else.
-    """
-    try:
-        raw = yaml.safe_load(storage.read_text(uri))
-    except yaml.YAMLError as error:
-        raise InputError(f"{uri} is not YAML: {' '.join(str(error).split())}") from error
-    if raw is None:
-        return {}
-    if not isinstance(raw, dict):
-        raise InputError(f"{uri} holds a {type(raw).__name__}: expected keys with values")
-    return raw
-
-
-def _expanded(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the shorthands out."""
-    full = dict(raw)
-    if isinstance(name := full.get("kernel"), str):
-        full["kernel"] = {"type": "named", "name": name}
-    lam = full.get("lam")
-    lam = _parse(lam) if isinstance(lam, str) else lam
-    if isinstance(lam, int | float) and not isinstance(lam, bool):
-        full["lam"] = {"type": "fixed", "value": lam}
-    elif lam == "auto":
-        full["lam"] = {"type": "searched"}
-    elif isinstance(lam, Mapping) and "value" in lam:
-        full["lam"] = {"type": "fixed", **lam}
-    elif isinstance(lam, str):
-        raise InputError(f"lam is {lam!r}: expected a number, auto, or a mapping with a type")
-    return full
-
-
-def _nested(path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    for key in reversed(path):
-        value = {key: value}
-    return value
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, key by key; a part of another type replaces the one below whole."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            same_type = value.get("type", old.get("type")) == old.get("type", value.get("type"))
-            merged[key] = _merged(old, value) if same_type else value
-        else:
-            merged[key] = value
-    return merged
-
-
 def _check_keys(cls: type, raw: Any, path: tuple[str, ...]) -> None:
     """Refuse keys that no field has: checked here because the nearest name is wanted."""
     is_choice = hasattr(cls, "get_known_choices")
@@ -375,7 +315,10 @@ def _check_keys(cls: type, raw: Any, path: tuple[str, ...]) -> None:
     for key, value in raw.items():
         if key not in fields:
             raise unknown_name("key", ".".join((*path, str(key))), _paths(path, fields))
-        if isinstance(kind := fields[key], type):
+        if get_origin(kind := fields[key]) is tuple and isinstance(value, list | tuple):
+            for i, each in enumerate(value):
+                _check_keys(get_args(kind)[0], each, (*path, key, str(i)))
+        elif isinstance(kind, type):
             _check_keys(kind, value, (*path, key))
 
 

@@ -160,9 +160,14 @@ def updated(
     return moved, report
 
 
+def sample_key(seed: int) -> Key:
+    """The key of the codes of all rows that a generator is shown by."""
+    return jax.random.fold_in(jax.random.key(seed), _SAMPLES)
+
+
 def samples(generation: Generation, weights: Weights, first: int, count: int) -> Rows:
     """Rows number `first` and the following of a trained generator, the same at every step."""
-    key = jax.random.fold_in(jax.random.key(generation.seed), _SAMPLES)
+    key = sample_key(generation.seed)
     return _sampled(generation, weights, key, jnp.asarray(first), count)
 
 

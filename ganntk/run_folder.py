@@ -10,6 +10,9 @@ file                             holds
 ``images/part-00000.parquet``    the generated rows at the end of the run, see below
 ``checkpoints/``                 the state at some steps: `ganntk.checkpoint`
 ``result.json``                  the numbers of the finished run; written last
+``generated/part-*.parquet``     more rows of a generator, from `ganntk sample`
+``generator/``                   a generator as a program, from `ganntk export`
+``interpolations.png``           ways between codes of a generator, from `ganntk sample`
 ``quality.json``                 what `ganntk evaluate` measured, at any time
 ``report.html``                  drawn from the others, at any time
 ===============================  ==================================================================
@@ -38,6 +41,7 @@ METRICS = "metrics.jsonl"
 RESULT = "result.json"
 REPORT = "report.html"
 QUALITY = "quality.json"
+INTERPOLATIONS = "interpolations.png"
 MOST_REAL_ROWS = 4096
 _PART = "part-00000.parquet"
 
@@ -167,6 +171,18 @@ class RunFolder:
         storage.write_bytes(uri, images.to_png(sheet(rows, reference)))
         return uri
 
+    def write_interpolations(self, rows: Rows, steps: int) -> str:
+        """Save the picture of the ways between codes, a line of so many steps each."""
+        uri = self.path(INTERPOLATIONS)
+        picture = images.picture_of(rows, columns=steps, limit=len(rows))
+        storage.write_bytes(uri, images.to_png(picture))
+        return uri
+
+    def read_interpolations(self) -> bytes | None:
+        """The PNG file of the ways between codes, or None where nobody sampled."""
+        uri = self.path(INTERPOLATIONS)
+        return storage.read_bytes(uri) if storage.exists(uri) else None
+
     def sample_uris(self) -> dict[int, str]:
         """The saved sample pictures, step -> URI, by rising step."""
         found = storage.list_files(self.path("samples"), suffix=".png")
@@ -204,14 +220,14 @@ class RunFolder:
             "nearest_distance": np.asarray(nearest_distance, np.float32),
         }
         uri = self.path("images", _PART)
-        storage.write_table(uri, _table(rows, columns))
+        storage.write_table(uri, table_of(rows, columns))
         return uri
 
     def write_real(self, rows: Rows) -> str:
         """Save the real rows, at most the first 4096; returns the URI of the part."""
         kept = rows[:MOST_REAL_ROWS]
         uri = self.path("real", _PART)
-        storage.write_table(uri, _table(kept, {"index": np.arange(len(kept), dtype=np.int64)}))
+        storage.write_table(uri, table_of(kept, {"index": np.arange(len(kept), dtype=np.int64)}))
         return uri
 
     def read_images(self) -> SavedImages | None:
@@ -294,8 +310,13 @@ def sheet(rows: Rows, reference: Rows | None = None) -> UInt8[np.ndarray, "heigh
     return np.concatenate([colours, 255 - gaps], axis=-1)
 
 
-def _table(rows: Rows, columns: Mapping[str, np.ndarray]) -> pa.Table:
-    """Rows as a tensor column `image`, before other columns, with their shape in the metadata."""
+def table_of(rows: Rows, columns: Mapping[str, np.ndarray]) -> pa.Table:
+    """Rows as a tensor column `image`, before other columns, with their shape in the metadata.
+
+    Args:
+        rows: images or points in [0, 1].
+        columns: name -> one entry for each row.
+    """
     values = np.ascontiguousarray(rows, dtype=np.float32)
     tensor = pa.FixedShapeTensorArray.from_numpy_ndarray(values)
     metadata = {"shape": json.dumps(list(values.shape[1:]))}

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from ganntk import discriminator
+from ganntk import discriminator, similarity
 from ganntk.kernels import gram, pullback
 from ganntk.synthesis import Problem
 from ganntk.typing import Block, Cotangent, LowRank, Rows, Scalar
@@ -96,6 +96,8 @@ def move(
     if isinstance(G, LowRank):
         diagonal, pull = jax.vjp(problem.kernel.diagonal, shard.points)
         slope += pull(jnp.full_like(diagonal, G.identity))[0]
+    if problem.similarity:
+        slope += similarity.slope(shard.points, real, problem.similarity)
     updates, optimizer = problem.optimizer.update(slope, shard.optimizer, shard.points)
     moved: Any = optax.apply_updates(shard.points, updates)
     return Shard(problem.points.project(moved), optimizer), jnp.sum(jnp.square(slope))
@@ -132,8 +134,7 @@ def join(shards: list[Shard]) -> Shard:
     """One shard of all rows, as NumPy arrays: what a snapshot holds."""
 
     def joined(*leaves: Any) -> np.ndarray:
-        # A leaf shaped as the points has a number for each of them; others are the same everywhere.
-        is_by_row = leaves[0].shape == shards[0].points.shape and leaves[0].ndim > 0
+        is_by_row = _is_by_row(leaves[0], shards[0].points)
         return np.concatenate(leaves) if is_by_row else np.asarray(leaves[0])
 
     return jax.tree.map(joined, *shards)
@@ -144,7 +145,15 @@ def split(whole: Shard, shards: int) -> list[Shard]:
     count = len(whole.points)
 
     def cut(leaf: Any, index: int) -> Any:
-        is_by_row = leaf.shape == whole.points.shape and leaf.ndim > 0
-        return leaf[share(count, shards, index)] if is_by_row else leaf
+        return leaf[share(count, shards, index)] if _is_by_row(leaf, whole.points) else leaf
 
     return [jax.tree.map(functools.partial(cut, index=index), whole) for index in range(shards)]
+
+
+def _is_by_row(leaf: Any, points: Any) -> bool:
+    """Whether an optimiser's leaf has numbers for each point: others are the same everywhere.
+
+    Shaped as the points, or with one number for each, of as many dimensions.
+    """
+    count, *rest = points.shape
+    return leaf.shape == points.shape or leaf.shape == (count, *[1] * len(rest))

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from ganntk import discriminator
 from ganntk.discriminator import LossAndCotangent, Operator, Solver, Spectrum
 from ganntk.generators import Points
-from ganntk.kernels import Kernel
+from ganntk.kernels import Kernel, gram
 from ganntk.lam import Lam, Searched
 from ganntk.objectives import Objective
 from ganntk.typing import Block, Cotangent, Gram, Labels, LowRank, Rows, Scalar
@@ -35,6 +35,7 @@ class Problem:
         memory_bytes: budget for the feature maps of one tile; None for the kernels' default.
         solver: of the discriminator's matrix function; `auto` chooses by the number of rows.
         lam: the rule for the discriminator's training time.
+        similarity: weight of a penalty on generated rows that resemble real ones.
     """
 
     kernel: Kernel
@@ -45,6 +46,7 @@ class Problem:
     memory_bytes: int | None = None
     solver: Solver = "auto"
     lam: Lam = field(default_factory=Searched)
+    similarity: float = 0.0
 
 
 class Real(NamedTuple):
@@ -90,6 +92,39 @@ def spectrum_of(problem: Problem, real: Real, block: Block, y: Labels) -> Spectr
     if discriminator.solver_for(problem.solver, len(y)) == "lanczos":
         return _partial_spectrum(problem.diagonal, real.gram, block, y)
     return discriminator.spectrum(_whole(real.gram, block), diagonal=problem.diagonal)
+
+
+LARGEST_ELSEWHERE = 4096
+"""Rows, real and generated, up to which D is read at others: it takes a decomposition of K."""
+
+
+def elsewhere(
+    problem: Problem, real: Real, points: Rows, block: Block, lam: Scalar, others: Rows
+) -> Float[Array, " others"] | None:
+    """The discriminator at rows that are neither real rows nor points of the run.
+
+    Args:
+        problem: what does not change.
+        real: real rows, n.
+        points: generated rows, m.
+        block: the kernel of points with points and real rows, (m, m + n).
+        lam: training time.
+        others: rows to read it at.
+
+    Returns:
+        A value for each of them, or None beyond `LARGEST_ELSEWHERE` rows.
+    """
+    n, m = len(real.rows), len(points)
+    if n + m > LARGEST_ELSEWHERE:
+        return None
+    dtype = solver_dtype()
+    K = _whole(real.gram.astype(dtype), block.astype(dtype))
+    eigen = discriminator.spectrum(K, diagonal=problem.diagonal)
+    seen = jnp.concatenate([real.rows, points])
+    read = gram(problem.kernel, others, seen, memory_bytes=problem.memory_bytes).astype(dtype)
+    return discriminator.predict_elsewhere(
+        eigen, discriminator.labels(n, m, dtype), jnp.asarray(lam, dtype), read
+    )
 
 
 def moving_rows(G: Cotangent, real: int) -> Cotangent:

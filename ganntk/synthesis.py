@@ -9,7 +9,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Array, Float, Int
 from threadpoolctl import threadpool_limits
 
-from ganntk import discriminator
+from ganntk import discriminator, noise, similarity
 from ganntk.discriminator import LossAndCotangent, Spectrum
 from ganntk.errors import InputError, NonFiniteObjectiveError
 from ganntk.kernels import gram, gram_of_moving, pullback_of_moving
@@ -47,7 +47,10 @@ class SynthesisState(NamedTuple):
 
 
 class StepReport(NamedTuple):
-    """Facts about one step, before its update; arrays over the steps of a block."""
+    """Facts about one step, before its update; arrays over the steps of a block.
+
+    Those of levels have a second axis, which is empty in a run of a single resolution.
+    """
 
     loss: Float[Array, " steps"]
     d_real: Float[Array, " steps"]
@@ -58,6 +61,9 @@ class StepReport(NamedTuple):
     products: Int[Array, " steps"]
     residual: Float[Array, " steps"]
     lam: Float[Array, " steps"]
+    level_loss: Float[Array, "steps levels"]
+    level_lam: Float[Array, "steps levels"]
+    level_weight: Float[Array, "steps levels"]
 
 
 @contextlib.contextmanager
@@ -72,12 +78,15 @@ def numerics() -> Iterator[None]:
         yield
 
 
-def prepare(
-    problem: Problem, rows: Rows, *, precision: Literal["float32", "float64"] = "float32"
-) -> Real:
+def prepare(problem: Problem, rows: Rows, *, precision: str = "float32") -> Real:
     """Put the real rows on the device and compute their Gram matrix, once per run.
 
     `eigh` takes it in float64. `lanczos` takes float32 entries as they are, in half the memory.
+
+    Args:
+        problem: what does not change.
+        rows: the real ones.
+        precision: of the kernel, `float32` or `float64`.
     """
     x = jnp.asarray(rows, precision)
     return with_gram(problem, x, gram_of_real(problem, x))
@@ -107,17 +116,22 @@ def first_points(problem: Problem, x: Rows, *, seed: int, member: int = 0) -> Ro
 def init(problem: Problem, real: Real, *, seed: int, member: int = 0) -> SynthesisState:
     r"""Draw the first points and choose $\lambda$ for them; see `first_points`."""
     points = first_points(problem, real.rows, seed=seed, member=member)
-    return start(problem, points, first_lam(problem, real, points))
+    return start(problem, points, first_lam(problem, real, points), member=member)
 
 
-def start(problem: Problem, points: Rows, lam: Scalar) -> SynthesisState:
+def start(problem: Problem, points: Rows, lam: Scalar, *, member: int = 0) -> SynthesisState:
     """The state before the first step."""
     return SynthesisState(
         step=jnp.zeros((), jnp.int32),
         points=points,
-        optimizer=problem.optimizer.init(points),
+        optimizer=first_slots(problem, points, member),
         lam=lam,
     )
+
+
+def first_slots(problem: Problem, points: Rows, member: int = 0) -> optax.OptState:
+    """The optimiser's state before the first step; noise of each member is its own."""
+    return noise.numbered(problem.optimizer.init(points), member * len(points))
 
 
 def first_lam(
@@ -143,6 +157,7 @@ def evaluate(problem: Problem, real: Real, points: Rows, lam: Scalar) -> LossAnd
 def gradient(problem: Problem, real: Real, points: Rows, cotangent: Cotangent) -> Rows:
     r"""Pull $G = dL/dK$ back to the generated rows.
 
+    The penalty on similar rows is part of it, where there is one.
     $dL/dz_a = 2\sum_i G_{ai}\,\partial k(z_a, x_i) + \partial_{z_a} \sum_{bc} G_{bc}\,k(z_b, z_c)$;
     the block of real rows is constant. Two factors of G are not multiplied out.
     """
@@ -161,6 +176,8 @@ def gradient(problem: Problem, real: Real, points: Rows, cotangent: Cotangent) -
         # Of c I only the entries k(z, z) move.
         diagonal, pull = jax.vjp(problem.kernel.diagonal, points)
         slope += pull(jnp.full_like(diagonal, cotangent.identity))[0]
+    if problem.similarity:
+        slope += similarity.slope(points, real.rows, problem.similarity)
     return slope
 
 
@@ -192,6 +209,7 @@ def report_of(
     gradient_norm: Scalar | float = jnp.nan,
 ) -> StepReport:
     """What a step reports of its solution; `real` is the number of real rows."""
+    no_levels = jnp.zeros((0,), found.loss.dtype)
     return StepReport(
         loss=found.loss,
         d_real=jnp.mean(found.predictions[:real]),
@@ -202,6 +220,9 @@ def report_of(
         products=found.products,
         residual=found.residual,
         lam=jnp.asarray(lam, found.loss.dtype),
+        level_loss=no_levels,
+        level_lam=no_levels,
+        level_weight=no_levels,
     )
 
 

@@ -8,6 +8,7 @@ from ganntk.config import RunConfig
 from ganntk.errors import InputError
 from ganntk.kernels import Dense, Flatten, Named, Network
 from ganntk.lam import Fixed, Searched
+from ganntk.levels import Level
 
 
 @pytest.fixture
@@ -105,8 +106,52 @@ def test_the_fingerprint_is_of_what_decides_the_numbers():
     assert config.fingerprint(config.load(None, ["--kernel", "fnn"])) != base
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "mixture25", "generator_mnist"])
+SHIPPED = {
+    "digits": None,
+    "mnist": "--data.uri",
+    "mnist_warped": "--data.of.uri",
+    "mixture25": None,
+    "generator_mnist": "--data.uri",
+    "faces_multires": "--data.uri",
+    "celeba_hq_multires": "--data.uri",
+}
+
+
+def test_every_shipped_configuration_is_known(request):
+    folder = request.config.rootpath / "configs"
+    assert {path.stem for path in folder.glob("*.yaml")} == set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_configuration_loads(name, request):
     path = request.config.rootpath / "configs" / f"{name}.yaml"
     assert set(yaml.safe_load(path.read_text())) <= set(yaml.safe_load(config.dump(RunConfig())))
-    config.load(str(path), ["--data.uri", "somewhere"] if "mnist" in name else [])
+    place = SHIPPED[name]
+    config.load(str(path), [place, "somewhere"] if place else [])
+
+
+LEVELS = "[{side: 8, kernel: cnn-small, lam: auto}, {side: 4, lam: 5, solver: lanczos}]"
+
+
+def test_levels_take_shorthands_and_come_back_from_their_dump():
+    loaded = config.load(None, ["--levels", LEVELS])
+    fine, coarse = loaded.levels
+    assert fine == Level(8, Named("cnn-small"), Searched())
+    assert coarse == Level(4, None, Fixed(5), "lanczos")
+    assert config.decode(yaml.safe_load(config.dump(loaded))) == loaded
+    assert config.fingerprint(loaded) != config.fingerprint(RunConfig())
+    assert config.load(None, ["--levels", "[]"]) == RunConfig()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--levels", "[{sid: 8}]"], "unknown key 'levels.0.sid'"),
+        (["--levels", "[{side: 8, kernel: cnn}, {side: 8}]"], "expected each of them once"),
+        (["--levels", LEVELS, "--cluster.workers", "2"], "cluster.workers is 2"),
+        (["--levels", LEVELS, "--coupling.type", "batchwise"], "this coupling draws batches"),
+    ],
+)
+def test_levels_that_a_run_cannot_have_are_refused(words, sentence):
+    with pytest.raises(InputError, match=sentence):
+        config.load(None, words)

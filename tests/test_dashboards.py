@@ -6,6 +6,7 @@ import subprocess
 import pytest
 import yaml
 
+from dashboards.alerts import ALERTS
 from ganntk.telemetry import CATALOGUE, SeriesSpec
 from tests.structure.sources import ROOT
 
@@ -38,3 +39,26 @@ def test_promtool_accepts_the_configuration():
     command = [promtool, "check", "config", str(PROMETHEUS)]
     found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_promtool_accepts_the_alerts_and_they_fire_when_they_should():
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not on PATH: it comes with Prometheus")
+    tests = ROOT / "tests" / "monitoring" / "alerts.test.yml"
+    for command in (
+        ["check", "rules", str(PROMETHEUS.parent / "alerts.yml")],
+        ["test", "rules", tests],
+    ):
+        found = subprocess.run(
+            [promtool, *command], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_every_alert_is_tested_firing_and_not_firing():
+    text = (ROOT / "tests" / "monitoring" / "alerts.test.yml").read_text(encoding="utf-8")
+    cases = [case for test in yaml.safe_load(text)["tests"] for case in test["alert_rule_test"]]
+    for alert in ALERTS:
+        fires = {bool(case["exp_alerts"]) for case in cases if case["alertname"] == alert.name}
+        assert fires == {True, False}, alert.name

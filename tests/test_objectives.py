@@ -9,6 +9,7 @@ import pytest
 
 from ganntk import discriminator
 from ganntk.discriminator import loss_and_cotangent
+from ganntk.errors import InputError
 from ganntk.objectives import CrossEntropy, LossAndSlope, Objective, SquaredError
 
 pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
@@ -71,3 +72,43 @@ def test_cross_entropy_of_a_large_margin_overflows_nowhere():
     loss, slope = CrossEntropy().loss_and_slope(jnp.array([[1e4], [-1e4]]))
     assert float(loss) == 5e3
     np.testing.assert_array_equal(slope, [[0], [-0.5]])
+
+
+@pytest.mark.parametrize("target", [0.3, 0.6])
+def test_a_target_below_one_has_the_gradient_of_its_loss(target):
+    objective = SquaredError(target=target)
+    K, y = gram_of(np.random.default_rng(0).uniform(size=(9, 3))), discriminator.labels(5, 4)
+    found = loss_and_cotangent(K, y, 3.0, objective=objective)
+
+    def loss(K):
+        D = y - jax.scipy.linalg.expm(-3.0 * K) @ y
+        return jnp.sum((D - target) ** 2) / 2
+
+    slope = jax.grad(loss)(K)
+    assert float(found.loss) == pytest.approx(float(loss(K)), rel=1e-12)
+    np.testing.assert_allclose(found.cotangent, (slope + slope.T) / 2, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("target", [0.3, 0.6])
+def test_a_target_below_one_is_solved_by_products_too(target):
+    objective = SquaredError(target=target)
+    K, y = gram_of(np.random.default_rng(1).uniform(size=(20, 3))), discriminator.labels(12, 8)
+    exact = loss_and_cotangent(K, y, 3.0, objective=objective)
+    found = loss_and_cotangent(K, y, 3.0, objective=objective, solver="lanczos")
+    assert float(found.loss) == pytest.approx(float(exact.loss), rel=1e-10)
+    factors = found.cotangent
+    G = factors.left @ factors.right.T + factors.identity * jnp.eye(20)
+    scale = float(jnp.max(jnp.abs(exact.cotangent)))
+    np.testing.assert_allclose((G + G.T) / 2, exact.cotangent, rtol=0, atol=1e-9 * scale)
+
+
+def test_rows_at_their_target_are_pulled_no_further():
+    loss, slope = SquaredError(target=0.5).loss_and_slope(jnp.full((6, 1), 0.5))
+    assert float(loss) == 0
+    assert (np.asarray(slope) == 0).all()
+
+
+@pytest.mark.parametrize("target", [0.0, 1.01, float("nan")])
+def test_a_target_that_no_discriminator_says_is_refused(target):
+    with pytest.raises(InputError, match=r"objective\.target"):
+        SquaredError(target=target)

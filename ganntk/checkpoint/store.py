@@ -71,12 +71,15 @@ def verify(found: Found) -> None:
         _fetch(found, folder)
 
 
-def restore(run_uri: str, *, staging: str | None = None) -> tuple[Found, trees.Leaves]:
+def restore(
+    run_uri: str, *, staging: str | None = None, step: int | None = None
+) -> tuple[Found, trees.Leaves]:
     """The newest checkpoint that is whole, every file compared with its manifest.
 
     Args:
         run_uri: the run's folder.
         staging: a local folder for the files on their way.
+        step: which one; None for the newest.
 
     Returns:
         Its place, and its arrays by path; `rebuilt` makes the state of them.
@@ -86,6 +89,13 @@ def restore(run_uri: str, *, staging: str | None = None) -> tuple[Found, trees.L
         OSError: the store cannot be read.
     """
     found, damages = listed(run_uri), []
+    if step is not None:
+        steps = [each.step for each in found]
+        found = [each for each in found if each.step == step]
+        if not found:
+            raise CheckpointError(
+                f"{run_uri} has no checkpoint of step {step}: there are {steps or 'none'}"
+            )
     for each in reversed(found):
         try:
             with tempfile.TemporaryDirectory(prefix="ganntk-restore-", dir=staging) as folder:

@@ -11,9 +11,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from typing import TextIO
 
 from ganntk import __version__
-from ganntk.cli import evaluate, sweep
+from ganntk.cli import dashboards, evaluate, sample, sweep
 from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
 
 _DESCRIPTION = "Synthesise images from few images with neural tangent kernels."
@@ -80,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     evaluate.add_options(evaluation)
-    evaluation.set_defaults(command=_evaluate)
+    evaluation.set_defaults(command=_plain(evaluate.evaluate))
+
+    _add_generators(commands)
 
     sweeping = commands.add_parser(
         "sweep",
@@ -96,11 +99,40 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run_uri", help="the run's folder, on any storage")
     report.set_defaults(command=_report)
 
+    shown = commands.add_parser("dashboards", help="Grafana's dashboards: build them, push them")
+    dashboards.add_options(shown)
+    shown.set_defaults(command=_dashboards)
+
     doctor = commands.add_parser(
         "doctor", help="say what works on this machine and what is missing"
     )
     doctor.set_defaults(command=_doctor)
     return parser
+
+
+def _add_generators(commands: argparse._SubParsersAction) -> None:
+    """What is done with a trained generator."""
+    drawn = commands.add_parser("sample", help="draw rows of a trained generator to Parquet")
+    sample.add_options(drawn)
+    drawn.set_defaults(command=_plain(sample.sample))
+    exported = commands.add_parser(
+        "export", help="write a trained generator as a program for JAX alone"
+    )
+    sample.add_export_options(exported)
+    exported.set_defaults(command=_plain(sample.write_program))
+
+
+def _plain(
+    command: Callable[[argparse.Namespace, TextIO], None],
+) -> Callable[[argparse.Namespace, list[str]], int]:
+    """A command without further words that writes to standard output."""
+
+    def carry_out(options: argparse.Namespace, rest: list[str]) -> int:
+        _refuse(rest)
+        command(options, sys.stdout)
+        return 0
+
+    return carry_out
 
 
 def _synthesize(options: argparse.Namespace, overrides: list[str]) -> int:
@@ -141,6 +173,12 @@ def _report(options: argparse.Namespace, rest: list[str]) -> int:
 
     _refuse(rest)
     sys.stdout.write(report.write(options.run_uri) + "\n")
+    return 0
+
+
+def _dashboards(options: argparse.Namespace, rest: list[str]) -> int:
+    _refuse(rest)
+    dashboards.dashboards(options, sys.stdout)
     return 0
 
 

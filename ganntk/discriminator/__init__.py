@@ -5,6 +5,7 @@ $\lambda$ on labels y (1 on real rows, 0 on generated rows) and read at its own 
 $D = (I - e^{-\lambda K})y$ (Zhang et al. 2022, Eq. 3).
 """
 
+from ganntk.discriminator.elsewhere import predict_elsewhere
 from ganntk.discriminator.exact import predict
 from ganntk.discriminator.lanczos import by_lanczos, on_host, partial_spectrum, tolerance
 from ganntk.discriminator.products import Operator, times
@@ -30,6 +31,7 @@ __all__ = [
     "on_host",
     "partial_spectrum",
     "predict",
+    "predict_elsewhere",
     "separation_error",
     "solver_for",
     "spectrum",

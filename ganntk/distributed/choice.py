@@ -12,6 +12,7 @@ from ganntk.config import RunConfig
 from ganntk.coupling import Batchwise, Exact, Exchange, Generator
 from ganntk.discriminator import solver_for
 from ganntk.distributed.exact import GatheredRows
+from ganntk.distributed.levels import LevelSets
 from ganntk.distributed.sets import BatchedSets, Sets
 from ganntk.distributed.shard_worker import Snapshot
 from ganntk.distributed.strategy import Strategy
@@ -127,6 +128,10 @@ class SharedGram(Strategy):
         self._chosen.restore(Snapshot(float(state.lam), whole), new_ranks)
         self._taken = int(state.step)
 
+    def d_elsewhere(self, others: np.ndarray) -> float | None:
+        """As chosen."""
+        return self._chosen.d_elsewhere(others)
+
     def finish(self) -> Finished:
         """As chosen."""
         return self._chosen.finish()
@@ -135,6 +140,8 @@ class SharedGram(Strategy):
 def strategy_for(config: RunConfig) -> type[Strategy]:
     """The strategy of a configuration."""
     coupling = config.coupling
+    if config.levels:
+        return LevelSets
     if isinstance(coupling, Generator):
         return Training
     if isinstance(coupling, Batchwise):

@@ -26,16 +26,21 @@ from ganntk.distributed.guarded import Guarded
 from ganntk.distributed.monitored import RayMetricsSink
 from ganntk.distributed.resumption import Past, Saver
 from ganntk.distributed.shared import Shared
+from ganntk.distributed.strategy import level_values
 from ganntk.distributed.watching import Watcher
 from ganntk.distributed.work import Work, work_of
 from ganntk.distributed.worker import Finished, Prepared
-from ganntk.errors import InputError
+from ganntk.errors import InputError, NonFiniteObjectiveError
+from ganntk.kernels import Kernel
+from ganntk.metrics import nearest
 from ganntk.run_folder import METRICS, RunFolder
 from ganntk.synthesis import StepReport
 from ganntk.telemetry import JsonlSink, Recorder, Sink
 
 _log = logging.getLogger(__name__)
 
+# At a picture: products of two numbers for distances, and bounds on the rows that are looked at.
+_PICTURE_WORK, _FEWEST, _MOST = 10**9, 8, 256
 _PACKAGES = ("jax", "jaxlib", "numpy", "optax", "ray")
 
 
@@ -148,7 +153,7 @@ def _carry_out(
         log = ending.enter_context(storage.AppendLog(folder.path(METRICS)))
         recorder.add(JsonlSink(log))
         if config.cluster.address != "none":
-            recorder.add(RayMetricsSink(folder.name), watches=True)
+            recorder.add(ending.enter_context(_live(config, folder)), watches=True)
         for sink in company.sinks:
             recorder.add(sink)
         work = work_of(config, len(prepared.real), prepared.real.shape[1:], workers.exchange)
@@ -162,6 +167,17 @@ def _carry_out(
         saver.secure(lambda: _save_images(started, ended), ended.finished.points)
     progress.phase("writing the report")
     return _conclude(started, ended)
+
+
+def _live(config: RunConfig, folder: RunFolder) -> RayMetricsSink:
+    kernel, coupling = _name_of(config.kernel), type(config.coupling).__name__.lower()
+    return RayMetricsSink(
+        folder.name, {"uri": config.run_uri, "kernel": kernel, "coupling": coupling}
+    )
+
+
+def _name_of(kernel: Kernel) -> str:
+    return getattr(kernel, "name", type(kernel).__name__.lower())
 
 
 def _created(config: RunConfig) -> RunFolder:
@@ -208,11 +224,15 @@ def _steps(run: Started) -> Ended:
     while step < config.steps and run.watcher.reason is None:
         began = run.recorder.elapsed_seconds()
         with run.recorder.phase(name):
-            report = run.workers.advance(_block(config, step, run.watcher))
+            report = _advanced(run, step)
         name, step = "steps", step + len(report.loss)
-        _record(run, step, report, run.recorder.elapsed_seconds() - began)
+        seconds = run.recorder.elapsed_seconds() - began
+        # First: whoever follows the records may end the run at one of them.
+        if is_drawn := step % config.sample_every == 0 or step == config.steps:
+            _picture(run, step)
+        _record(run, step, report, seconds)
         is_last = step == config.steps or run.watcher.reason is not None
-        if step % config.sample_every == 0 or is_last:
+        if is_last and not is_drawn:
             _picture(run, step)
         if run.saver.is_due(step) or is_last:
             with run.recorder.phase("checkpoints"):
@@ -223,6 +243,15 @@ def _steps(run: Started) -> Ended:
         if kept != step:
             _picture(run, kept)
         return Ended(run.workers.finish(), step, kept)
+
+
+def _advanced(run: Started, step: int) -> StepReport:
+    """A block of steps; where the objective is not finite, whoever watches is told so."""
+    try:
+        return run.workers.advance(_block(run.config, step, run.watcher))
+    except NonFiniteObjectiveError:
+        run.recorder.record(step, {"non_finite_steps": 1})
+        raise
 
 
 def _block(config: RunConfig, step: int, watcher: Watcher) -> int:
@@ -238,7 +267,8 @@ def _block(config: RunConfig, step: int, watcher: Watcher) -> int:
 def _record(run: Started, step: int, report: StepReport, seconds: float) -> None:
     steps_per_second = len(report.loss) / seconds
     images_per_second = steps_per_second * run.points
-    values = {name: float(series[-1]) for name, series in report._asdict().items()}
+    series = report._asdict().items()
+    values = {name: float(each[-1]) for name, each in series if each.ndim == 1}
     values |= {
         "loss_per_real": values["loss"] / run.prepared.gram_real,
         "steps_per_second": steps_per_second,
@@ -253,6 +283,8 @@ def _record(run: Started, step: int, report: StepReport, seconds: float) -> None
         with run.recorder.phase("checks"):
             values |= run.watcher.look(step, values)
     run.recorder.record(step, values)
+    for level, found in zip(run.config.levels, level_values(report), strict=True):
+        run.recorder.record(step, found, {"level": str(level.side)})
     run.recorder.observe("step_seconds", 1 / steps_per_second)
     run.progress.step(step, run.config.steps, values["loss_per_real"], images_per_second)
 
@@ -261,9 +293,17 @@ def _picture(run: Started, step: int) -> None:
     with run.recorder.phase("pictures"):
         points = run.workers.points()
         run.folder.write_samples(step, points, reference=run.prepared.training)
+        distance = _distance(points, run.prepared.training)
+        run.recorder.record(step, {"nearest_distance": distance})
         for worker, used in enumerate(run.workers.memory()):
             run.recorder.record(step, {"device_memory_bytes": used}, {"worker": str(worker)})
         run.recorder.flush()
+
+
+def _distance(points: np.ndarray, training: np.ndarray) -> float:
+    """Median distance to the nearest training row, of as many rows as half a second allows."""
+    affordable = int(np.clip(_PICTURE_WORK // max(training.size, 1), _FEWEST, _MOST))
+    return float(np.median(nearest(points[:affordable], training).distance))
 
 
 def _save_images(run: Started, ended: Ended) -> None:
@@ -304,7 +344,7 @@ def _details(run: Started, ended: Ended) -> dict[str, Any]:
         "images_per_second": speed,
         "phase_seconds": phases,
         "seed": config.seed,
-        "kernel": getattr(config.kernel, "name", type(config.kernel).__name__.lower()),
+        "kernel": _name_of(config.kernel),
         "data": run.prepared.data_name,
         "data_fingerprint": run.prepared.data_fingerprint,
         "config_fingerprint": configuration.fingerprint(config),

@@ -71,6 +71,15 @@ class GatheredRows(Strategy):
         (last,) = group.get([solved])
         return together(group.call("look", *last))
 
+    def d_elsewhere(self, others: np.ndarray) -> float | None:
+        """The worker that solves reads it."""
+        group = self._group
+        z = group.map("points")
+        blocks = self._fill(z)
+        cuts = group.get(z)
+        (found,) = group.get([group.submit(0, "d_elsewhere", others, cuts, *blocks)])
+        return found
+
     def _keep_gram(self) -> None:
         group = self._group
         group.get([group.submit(0, "keep_gram", *group.map("share_of_gram"))])

@@ -84,6 +84,10 @@ class Guarded:
         """Bytes in use on the device of each worker."""
         return self._safely(lambda: self._group.call("memory"))
 
+    def d_elsewhere(self, others: np.ndarray) -> float | None:
+        """See `Strategy`."""
+        return self._safely(lambda: self._strategy.d_elsewhere(others))
+
     @property
     def exchange(self) -> Exchange | None:
         """See `Strategy`."""

@@ -45,6 +45,11 @@ class Sets(Strategy):
         """Set after set; the loss is their mean."""
         return together(self._in_order(self._group.call("finish")))
 
+    def d_elsewhere(self, others: np.ndarray) -> float | None:
+        """Of the first set."""
+        (found,) = self._group.get([self._group.submit(0, "d_elsewhere", others)])
+        return found
+
     def _in_order(self, by_worker: list[list[Any]]) -> list[Any]:
         """What each worker gave for its sets (rank, rank + workers, ...), by set."""
         count = sum(map(len, by_worker))
@@ -55,3 +60,6 @@ class BatchedSets(Sets):
     """The same in small random batches."""
 
     worker = BatchWorker
+
+    def d_elsewhere(self, others: np.ndarray) -> None:
+        """A row has another discriminator in each batch."""

@@ -20,7 +20,7 @@ from ganntk.errors import InputError
 from ganntk.kernels import gram
 from ganntk.metrics import nearest
 from ganntk.shards import Shard
-from ganntk.stacked import Real, moving_rows, solve, solver_dtype, spectrum_of, with_gram
+from ganntk.stacked import Real, elsewhere, moving_rows, solve, solver_dtype, spectrum_of, with_gram
 from ganntk.synthesis import StepReport
 from ganntk.typing import Block, Cotangent, LowRank, Rows
 
@@ -140,7 +140,8 @@ class ShardWorker(OnDevice):
 
     def reports(self) -> list[StepReport]:
         """The reports since the last call, without the norms of gradients: who solves has them."""
-        reports, self._reports = self._reports, []
+        # As NumPy: a process without 64-bit types would read arrays of JAX as float32.
+        reports, self._reports = jax.tree.map(np.asarray, self._reports), []
         return reports
 
     def snapshot(self) -> Shard:
@@ -161,6 +162,15 @@ class ShardWorker(OnDevice):
             lam = jnp.asarray(self._lam, solver_dtype())
             found = solve(self._problem, real, block, lam)
             return np.asarray(found.predictions[len(self._x) :]), float(found.loss), self._lam
+
+    def d_elsewhere(self, others: Cut, z: list[Cut], *blocks: Cut) -> float | None:
+        """Mean D at rows that the run does not learn from: of the worker that solves."""
+        with synthesis.numerics():
+            real, block = self._solving(blocks)
+            points = jnp.concatenate([jnp.asarray(cut) for cut in z])
+            rows = jnp.asarray(others, self._x.dtype)
+            found = elsewhere(self._problem, real, points, block, jnp.asarray(self._lam), rows)
+            return None if found is None else float(found.mean())
 
     def look(self, d: Float[np.ndarray, " m"], loss: float, lam: float) -> Finished:
         """This worker's rows at the end, and what is known of each."""

@@ -47,6 +47,10 @@ class Strategy(abc.ABC):
     def restore(self, snapshot: Any, new_ranks: tuple[int, ...]) -> None:
         """Go on from a snapshot, with some workers that know nothing yet."""
 
+    def d_elsewhere(self, others: np.ndarray) -> float | None:
+        """Mean D at rows that the run does not learn from; None where it has no single one."""
+        return None
+
     @abc.abstractmethod
     def finish(self) -> Finished:
         """Look at all generated rows once more."""
@@ -55,6 +59,16 @@ class Strategy(abc.ABC):
 def each(reports: Sequence[StepReport], join: Callable[[Any], Any]) -> StepReport:
     """One report of several, series by series."""
     return StepReport(*map(join, zip(*reports, strict=True)))
+
+
+def level_values(report: StepReport) -> list[dict[str, float]]:
+    """What the last step of a block says of each level; of one that counts not yet its weight."""
+    found: list[dict[str, float]] = []
+    series = (report.level_loss, report.level_lam, report.level_weight)
+    for loss, lam, weight in zip(*(each[-1] for each in series), strict=True):
+        known = {"level_loss": float(loss), "level_lam": float(lam)} if weight > 0 else {}
+        found.append({**known, "level_weight": float(weight)})
+    return found
 
 
 def together(parts: Sequence[Finished]) -> Finished:

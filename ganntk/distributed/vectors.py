@@ -82,6 +82,9 @@ class Vectors(GatheredRows):
         d = np.asarray(found.predictions[self._real :])
         return together(self._group.call("look", d, float(found.loss), self._lam))
 
+    def d_elsewhere(self, others: np.ndarray) -> None:
+        """Nobody has the rows of K together."""
+
     def _solve(self, z: list[Handle]) -> LossAndCotangent:
         operator = self._operator(self._fill_rows(z))
         problem = self._problem

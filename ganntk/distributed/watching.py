@@ -63,6 +63,9 @@ class Watcher:
         if self._watch is None:
             return {}
         found = self._watch.measure(self._workers.points())
+        if self._watch.compared is not None:
+            d = self._workers.d_elsewhere(self._watch.compared)
+            found |= {} if d is None else {"d_held_out": d}
         self._history.append(Check(step, {**seen, **found}))
         verdict = self._rule.decide(self._history)
         best = self._history[verdict.best].step

@@ -37,7 +37,10 @@ def work_of(
         exchange: what travels in the exact coupling, where that was chosen.
     """
     points = config.points.count or real
-    return Work(_pairs(config, real, points), _moved(config, real, points, row_shape, exchange))
+    levels = max(1, len(config.levels))
+    return Work(
+        levels * _pairs(config, real, points), _moved(config, real, points, row_shape, exchange)
+    )
 
 
 def _pairs(config: RunConfig, real: int, points: int) -> float:

@@ -13,8 +13,9 @@ from ganntk.config import RunConfig
 from ganntk.coupling import Batchwise, sets_of
 from ganntk.distributed.device import OnDevice
 from ganntk.distributed.shared import ALONE, Shared, data_key, gram_key, start_key
+from ganntk.kernels import gram_of_moving
 from ganntk.metrics import nearest
-from ganntk.stacked import with_gram
+from ganntk.stacked import elsewhere, with_gram
 from ganntk.synthesis import Problem, StepReport, SynthesisState
 from ganntk.typing import Rows
 
@@ -59,12 +60,13 @@ def problem_of(config: RunConfig) -> Problem:
     return Problem(
         kernel=config.kernel,
         objective=config.objective,
-        optimizer=config.optimizer.build(),
+        optimizer=config.noise.before(config.optimizer.build(), config.seed),
         points=config.points,
         diagonal=config.diagonal,
         memory_bytes=config.memory_bytes,
         solver=config.solver,
         lam=config.lam,
+        similarity=config.similarity,
     )
 
 
@@ -101,8 +103,8 @@ class Worker(OnDevice):
         )
 
     def lams(self) -> list[float]:
-        """The training time of each set."""
-        return [float(state.lam) for state in self._states]
+        """The training time of each set, the mean over levels where there are several."""
+        return [float(np.mean(np.asarray(state.lam))) for state in self._states]
 
     def advance(self, steps: int) -> list[StepReport]:
         """Take a block of steps on the device, for each set."""
@@ -141,10 +143,22 @@ class Worker(OnDevice):
                     nearest_real=neighbours.index,
                     nearest_distance=neighbours.distance,
                     loss=float(loss),
-                    lam=float(state.lam),
+                    lam=float(np.mean(np.asarray(state.lam))),
                 )
             )
         return found
+
+    def d_elsewhere(self, others: Rows) -> float | None:
+        """Mean D of the first set at rows that the run does not learn from."""
+        if not self._states:
+            return None
+        with synthesis.numerics():
+            z, others = self._states[0].points, jnp.asarray(others, self._rows.dtype)
+            block = gram_of_moving(
+                self._problem.kernel, z, self._rows, memory_bytes=self._problem.memory_bytes
+            )
+            found = elsewhere(self._problem, self._real, z, block, self._states[0].lam, others)
+            return None if found is None else float(found.mean())
 
     # What a set's step is: here, one Gram matrix of all its rows.
 
@@ -164,9 +178,8 @@ class Worker(OnDevice):
             start_key(config, member),
             lambda: jax.tree.map(np.asarray, synthesis.first_spectrum(problem, real, points)),
         )
-        return synthesis.start(
-            problem, points, synthesis.first_lam(problem, real, points, spectrum)
-        )
+        lam = synthesis.first_lam(problem, real, points, spectrum)
+        return synthesis.start(problem, points, lam, member=member)
 
     def _advanced(
         self, member: int, state: SynthesisState, steps: int

@@ -30,6 +30,7 @@ class Contents:
         real: the saved real rows.
         generated: the generated rows at the end of the run.
         quality: `quality.json`, empty where the run has not been evaluated.
+        interpolations: PNG file of the ways between codes, of a generator that was sampled.
     """
 
     run_uri: str
@@ -40,6 +41,7 @@ class Contents:
     real: Rows | None
     generated: SavedImages | None
     quality: Mapping[str, Any]
+    interpolations: bytes | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -57,9 +59,19 @@ class Contents:
         A step recorded twice, which happens when a run is resumed from an earlier checkpoint,
         counts once, with its last value. A value that was not finite is NaN.
         """
+        return self._series(name, None)
+
+    def labelled(self, name: str, label: str) -> dict[str, Float[np.ndarray, "records 2"]]:
+        """The same of a series with one label, for each value of the label, in their order."""
+        found = [r["labels"][label] for r in self.metrics if name in r and "labels" in r]
+        return {value: self._series(name, {label: value}) for value in dict.fromkeys(found)}
+
+    def _series(
+        self, name: str, labels: Mapping[str, str] | None
+    ) -> Float[np.ndarray, "records 2"]:
         values: dict[int, float] = {}
         for record in self.metrics:
-            if name in record and "labels" not in record:
+            if name in record and record.get("labels") == labels:
                 value = record[name]
                 values[record["step"]] = float("nan") if value is None else value
         return np.array(sorted(values.items()), dtype=np.float64).reshape(-1, 2)
@@ -88,6 +100,7 @@ def read(folder: RunFolder) -> Contents:
         real=folder.read_real(),
         generated=folder.read_images(),
         quality=folder.read_quality() or {},
+        interpolations=folder.read_interpolations(),
     )
 
 

@@ -33,7 +33,14 @@ _SIZE = (4.4, 2.5)
 _FONT = 9.5
 
 
-def curve(name: str, alt: str, lines: Mapping[str, Series], *, log: bool = False) -> str:
+def curve(
+    name: str,
+    alt: str,
+    lines: Mapping[str, Series],
+    *,
+    log: bool = False,
+    mark: float | None = None,
+) -> str:
     """Lines over the step.
 
     Args:
@@ -41,11 +48,14 @@ def curve(name: str, alt: str, lines: Mapping[str, Series], *, log: bool = False
         alt: what the drawing shows, in words.
         lines: colour -> steps and values.
         log: whether the value axis is logarithmic; values that are not positive are left out.
+        mark: a step to draw a vertical line at.
 
     Returns:
         An `<svg>` element.
     """
-    figure, axes = empty_axes(_SIZE)
+    figure, axes = new_axes(_SIZE)
+    if mark is not None:
+        axes.axvline(mark, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
     for colour, series in lines.items():
         steps, values = series.T
         shown = np.where(values > 0, values, np.nan) if log else values
@@ -53,12 +63,12 @@ def curve(name: str, alt: str, lines: Mapping[str, Series], *, log: bool = False
         axes.plot(steps, shown, color=colour, linewidth=1.6, marker=marker, markersize=4)
     axes.set_xlabel("step")
     value_axis(axes, np.concatenate([series[:, 1] for series in lines.values()]), log=log)
-    return as_svg(figure, name, alt)
+    return svg_of(figure, name, alt)
 
 
 def histogram(name: str, alt: str, values: Float[np.ndarray, " rows"]) -> str:
     """How often values of D occur among the generated rows, as an `<svg>` element."""
-    figure, axes = empty_axes(_SIZE)
+    figure, axes = new_axes(_SIZE)
     middle, half = float(values.max() + values.min()) / 2, float(np.ptp(values)) / 2
     reach = max(half, 0.01)  # equal values are one bar in the middle, not an axis without length
     axes.hist(values, bins=24, range=(middle - reach, middle + reach), color=POINTS, rwidth=0.86)
@@ -66,14 +76,48 @@ def histogram(name: str, alt: str, values: Float[np.ndarray, " rows"]) -> str:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.set_xlabel("D")
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    return as_svg(figure, name, alt)
+    return svg_of(figure, name, alt)
+
+
+def path(
+    name: str,
+    alt: str,
+    points: Float[np.ndarray, "checks 2"],
+    *,
+    titles: tuple[str, str],
+    mark: int,
+    log: bool,
+) -> str:
+    """The way of a run through two measures, from its first check to its last.
+
+    Args:
+        name: a word that no other drawing of the page has.
+        alt: what the drawing shows, in words.
+        points: both measures at each check.
+        titles: of the two axes.
+        mark: index of the check that is shown large.
+        log: whether the second measure is on a logarithmic axis.
+
+    Returns:
+        An `<svg>` element.
+    """
+    figure, axes = new_axes(_SIZE)
+    x, y = points.T
+    shown = np.where(y > 0, y, np.nan) if log else y
+    axes.plot(x, shown, color=INK, linewidth=1.2, marker="o", markersize=3, markeredgewidth=0)
+    axes.plot(x[mark], shown[mark], color=POINTS, marker="o", markersize=9, markeredgewidth=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel(titles[0])
+    axes.set_ylabel(titles[1], color=SOFT, size=_FONT)
+    value_axis(axes, y, log=log)
+    return svg_of(figure, name, alt)
 
 
 def scatter(
     name: str, alt: str, real: Float[np.ndarray, "n 2"], points: Float[np.ndarray, "m 2"]
 ) -> str:
     """Real and generated points of a mixture in the plane, as an `<svg>` element."""
-    figure, axes = empty_axes((4.8, 4.8))
+    figure, axes = new_axes((4.8, 4.8))
     size = float(np.clip(110 / np.sqrt(len(real)), 2, 7))
     style = {"linestyle": "", "marker": "o", "markeredgewidth": 0}
     axes.plot(*real.T, color=REAL, markersize=size, alpha=0.45, **style)
@@ -81,10 +125,10 @@ def scatter(
     axes.set_aspect("equal", adjustable="datalim")
     axes.grid(visible=True, axis="x", color=LINE, linewidth=0.8)
     axes.spines["bottom"].set_visible(False)
-    return as_svg(figure, name, alt)
+    return svg_of(figure, name, alt)
 
 
-def empty_axes(size: tuple[float, float]) -> tuple[Figure, Axes]:
+def new_axes(size: tuple[float, float]) -> tuple[Figure, Axes]:
     """An empty figure with one plain pair of axes."""
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasSVG(figure)
@@ -111,7 +155,7 @@ def value_axis(axes: Axes, values: Float[np.ndarray, " values"], *, log: bool) -
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
-def as_svg(figure: Figure, name: str, alt: str) -> str:
+def svg_of(figure: Figure, name: str, alt: str) -> str:
     """The figure as an `<svg>` element with ids of its own and the page's colours."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ganntk.report import curves, pictures
+from ganntk.report import curves, novelty, pictures
 from ganntk.report.contents import Contents
 from ganntk.report.numbers import fixed, number, seconds
 from ganntk.report.quality import tables
@@ -17,13 +17,22 @@ from ganntk.run_folder import Rows
 
 def render(run: Contents) -> str:
     """The whole page as HTML that needs nothing outside itself."""
-    sections = (_rows, _samples, _curves, _nearest, _quality, _facts, _configuration)
+    drawn = (
+        _rows,
+        _samples,
+        _interpolations,
+        _curves,
+        _checks,
+        _nearest,
+        _quality,
+        _facts,
+    )
     return Template(_resource("page.html")).substitute(
         name=escape(run.name),
         status="finished" if run.is_finished else "unfinished",
         lede=_lede(run),
         numbers=_numbers(run),
-        sections="\n".join(filter(None, (section(run) for section in sections))),
+        sections="\n".join(filter(None, (section(run) for section in (*drawn, _configuration)))),
         run_uri=escape(run.run_uri),
         style=_resource("page.css"),
         script=_resource("page.js"),
@@ -157,6 +166,7 @@ def _curves(run: Contents) -> str:
         _curve(run, "Mean D", {"d_real": curves.REAL, "d_points": curves.POINTS}),
         _curve(run, "Gradient norm", {"gradient_norm": curves.INK}, log=True),
         _curve(run, "lam", {"lam": curves.INK}),
+        *_levels(run),
         _histogram(run),
     ]
     body = "\n".join(filter(None, drawn))
@@ -176,6 +186,18 @@ def _curve(run: Contents, title: str, colours: Mapping[str, str], *, log: bool =
     alt = f"{title} over the step, ending at {' and '.join(last.values())}"
     lines = {colours[name]: values for name, values in kept.items()}
     return _figure(f"{title} {_values(last)}", curves.curve(identity, alt, lines, log=log))
+
+
+def _levels(run: Contents) -> list[str]:
+    """A drawing of the objective of each resolution."""
+    drawn = []
+    for side, series in run.labelled("level_loss", "level").items():
+        title = f"Loss at {side} pixels"
+        alt = f"{title} over the step, ending at {_last(series, 1)}"
+        caption = f"{title} {_values({'': _last(series, 1)})}"
+        line = {curves.INK: series}
+        drawn.append(_figure(caption, curves.curve(f"level-{side}", alt, line, log=True)))
+    return drawn
 
 
 def _last(series: curves.Series, lines: int) -> str:
@@ -217,6 +239,28 @@ def _nearest(run: Contents) -> str:
         "distance: from the closest pair of the run to the farthest, evenly by rank."
     )
     return _section("Nearest real images", note, f'<div class="pairs">{body}</div>')
+
+
+def _checks(run: Contents) -> str:
+    """How new and how faithful the rows were along the run, where it was watched."""
+    drawn = novelty.drawings(run)
+    if not drawn:
+        return ""
+    note = (
+        f"{escape(novelty.sentence(run))} A memorisation score of 0.5 says that generated rows are "
+        "as near to the training rows as fresh real rows are, 1 that they are copies."
+    )
+    body = "\n".join(_figure(caption, drawing) for caption, drawing in drawn)
+    return _section("Fidelity and novelty", note, f'<div class="plots">{body}</div>')
+
+
+def _interpolations(run: Contents) -> str:
+    """Rows on the way from one code to another, where a generator was sampled."""
+    if run.interpolations is None:
+        return ""
+    drawing = pictures.img(run.interpolations, "rows between pairs of codes", "sheet")
+    note = "In each line the generator's code turns evenly from one random code to another."
+    return _section("Between codes", note, f'<figure class="card">{drawing}</figure>')
 
 
 def _quality(run: Contents) -> str:

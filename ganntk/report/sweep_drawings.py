@@ -15,8 +15,8 @@ from ganntk.report.curves import (
     REAL,
     SOFT,
     Series,
-    as_svg,
-    empty_axes,
+    new_axes,
+    svg_of,
     value_axis,
 )
 from ganntk.report.numbers import number
@@ -74,7 +74,7 @@ def parallel(name: str, alt: str, axes: Sequence[Axis], rows: Sequence[Sequence[
         axes: from left to right.
         rows: the values of each trial in the order of the axes, the best trial first.
     """
-    figure, drawn = empty_axes((max(5.0, 1.75 * len(axes)), 3.2))
+    figure, drawn = new_axes((max(5.0, 1.75 * len(axes)), 3.2))
     places = np.arange(len(axes))
     count = max(1, len(rows) - 1)
     for rank in reversed(range(len(rows))):
@@ -112,12 +112,12 @@ def parallel(name: str, alt: str, axes: Sequence[Axis], rows: Sequence[Sequence[
     drawn.set_ylim(-0.06, 1.06)
     drawn.set_xlim(-0.45, len(axes) - 0.6)
     _bare(drawn)
-    return as_svg(figure, name, alt)
+    return svg_of(figure, name, alt)
 
 
 def learning(name: str, alt: str, curves: Sequence[Series], label: str) -> str:
     """The measure of each trial over its steps; the first curve is the best trial's."""
-    figure, drawn = empty_axes((9.0, 3.2))
+    figure, drawn = new_axes((9.0, 3.2))
     for rank in reversed(range(len(curves))):
         steps, values = curves[rank].T
         best = rank == 0
@@ -136,7 +136,7 @@ def learning(name: str, alt: str, curves: Sequence[Series], label: str) -> str:
     kept = values[np.isfinite(values)]
     spans = len(kept) > 0 and kept.min() > 0 and kept.max() > 10 * kept.min()
     value_axis(drawn, values, log=bool(spans))
-    return as_svg(figure, name, alt)
+    return svg_of(figure, name, alt)
 
 
 def front(
@@ -155,7 +155,7 @@ def front(
         points: of all trials that ended well.
         chosen: number and measures of each trial of the front.
     """
-    figure, drawn = empty_axes((5.4, 3.6))
+    figure, drawn = new_axes((5.4, 3.6))
     drawn.plot(*points.T, color=REAL, linestyle="", marker="o", markersize=5, alpha=0.5)
     line = np.asarray(sorted((x, y) for _, x, y in chosen))
     drawn.plot(*line.T, color=POINTS, linewidth=1.2, marker="o", markersize=6, drawstyle="default")
@@ -168,7 +168,7 @@ def front(
     drawn.xaxis.set_major_locator(MaxNLocator(4))
     drawn.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 3)))
     value_axis(drawn, points[:, 1], log=False)
-    return as_svg(figure, name, alt)
+    return svg_of(figure, name, alt)
 
 
 def _bare(drawn: Axes) -> None:

@@ -27,6 +27,9 @@ class Watch:
         held_out: fresh real rows; those that are training rows are left out. None to hold each
             training row against the others, which leaves the distance to held-out rows unknown.
 
+    Attributes:
+        compared: the fresh rows that generated ones are compared with, or None.
+
     Raises:
         InputError: shapes differ, or fewer than eight held-out rows are left.
     """
@@ -36,10 +39,11 @@ class Watch:
         self._training = training
         self._extractor = open_extractor("random" if self._are_images else "pixels")
         self._within: kernel_distance.Within | None = None
+        self.compared: Rows | None = None
         if held_out is None:
             self._yardstick = self._gaps_between_training_rows()
             return
-        fresh = _fresh(held_out, training)
+        self.compared = fresh = _fresh(held_out, training)
         self._yardstick = self._gaps(fresh)
         features = self._extractor.extract(fresh)
         self._within = kernel_distance.update(kernel_distance.init(features.shape[1]), features)

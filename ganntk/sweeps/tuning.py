@@ -123,7 +123,8 @@ def _carry_out(sweep: SweepConfig, progress: SweepProgress) -> SweepResult:
         stack.enter_context(session(address))
         log = stack.enter_context(storage.AppendLog(storage.join(sweep.sweep_uri, METRICS)))
         recorder = Recorder([JsonlSink(log)])
-        recorder.add(RayMetricsSink(sweep.sweep_uri.rstrip("/").rsplit("/", 1)[-1]), watches=True)
+        name = sweep.sweep_uri.rstrip("/").rsplit("/", 1)[-1]
+        recorder.add(stack.enter_context(RayMetricsSink(name)), watches=True)
         watched = Watched(sweep, ledger, recorder, progress)
         # Imported here, after Ray's variables are set.
         from ganntk.sweeps.tuner import tune_trials

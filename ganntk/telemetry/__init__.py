@@ -4,8 +4,17 @@ Every number that a run reports, in `metrics.jsonl`, in a report or on a dashboa
 in `CATALOGUE`; recording anything else is an error. A counter is recorded as its total so far.
 """
 
-from ganntk.telemetry.catalogue import CATALOGUE, SeriesSpec
+from ganntk.telemetry.catalogue import CATALOGUE, LIVE, SeriesSpec
 from ganntk.telemetry.recorder import Recorder
 from ganntk.telemetry.sinks import JsonlSink, MemorySink, Record, Sink
 
-__all__ = ["CATALOGUE", "JsonlSink", "MemorySink", "Record", "Recorder", "SeriesSpec", "Sink"]
+__all__ = [
+    "CATALOGUE",
+    "LIVE",
+    "JsonlSink",
+    "MemorySink",
+    "Record",
+    "Recorder",
+    "SeriesSpec",
+    "Sink",
+]

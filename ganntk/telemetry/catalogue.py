@@ -26,7 +26,15 @@ class SeriesSpec:
     meaning: str
 
 
-# One line for each: name, kind, unit, labels, meaning.
+LIVE = (
+    "run_active",
+    "run_info",
+    "recorded_timestamp_seconds",
+    "checkpoint_timestamp_seconds",
+)
+"""What a monitoring system needs besides; the run folder says it with its files."""
+
+# One line for each: name, kind, unit, labels, meaning. Labels are few and bounded: a rank, a phase.
 _TABLE = """
 step | counter | steps | | Optimiser steps taken.
 elapsed_seconds | counter | s | | Wall time since the recorder started.
@@ -35,12 +43,18 @@ loss | gauge | | | The objective over all real and generated rows.
 loss_per_real | gauge | | | The objective divided by the number of real rows.
 d_real | gauge | | | Mean discriminator value on the real rows.
 d_points | gauge | | | Mean discriminator value on the generated rows.
+d_held_out | gauge | | | Mean discriminator value on real rows that the run does not learn from.
+level_loss | gauge | | level | The objective of one level of resolution.
+non_finite_steps | counter | | | Steps whose objective was not finite: the run ends there.
 gradient_norm | gauge | | | Euclidean norm of the gradient of what is optimised.
 lam | gauge | | | Training time of the discriminator.
 eigenvalue_min | gauge | | | Smallest eigenvalue seen of the Gram matrix.
 eigenvalue_max | gauge | | | Largest eigenvalue seen of the Gram matrix.
 products | gauge | | | Products with a vector that the solver took; 0 for eigh.
 residual | gauge | | | Relative error of exp(-lam K) by the solver's own estimate.
+level_loss | gauge | | level | The objective of one resolution, by the side of its images.
+level_lam | gauge | | level | Training time of the discriminator of one resolution.
+level_weight | gauge | | level | Weight of a resolution's objective in the sum.
 am_ssim | gauge | | | Mean similarity of generated images to their nearest real one.
 memorisation | gauge | | | 0.5: as near to real rows as fresh ones; 1: copies.
 held_out_distance | gauge | | | Kernel distance of generated to held-out rows.
@@ -58,8 +72,14 @@ checkpoint_failures | counter | | | Checkpoints that came to nothing.
 nearest_distance | gauge | | | Median distance of generated rows to the nearest real one.
 phase_duration_seconds | histogram | s | phase | Wall time of a named phase, each time it was there.
 phase_seconds | counter | s | phase | Wall time spent in a named phase.
+quality | gauge | | features measure rows | What `ganntk evaluate` measured, of generated rows.
 trials | gauge | | state | Trials of a sweep by state.
 trial_best | gauge | | measure | Best value so far of the measure that a sweep is after.
+trial_front | gauge | | measure point | A measure of a point of a sweep's front, at most 20 points.
+run_active | gauge | | | 1 while a run is on, 0 when it ends; gone 20 s after its driver.
+run_info | gauge | | coupling kernel uri | Always 1: says what a run is and where its folder lies.
+recorded_timestamp_seconds | gauge | s | | Time of the last record of steps, or of the start.
+checkpoint_timestamp_seconds | gauge | s | | Time of the last checkpoint, or of the start.
 """
 
 

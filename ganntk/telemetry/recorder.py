@@ -48,11 +48,14 @@ class Recorder:
         Args:
             sink: where to.
             watches: whether it also takes every single observation of a histogram: a monitoring
-                system does, a file that is read afterwards has enough in the totals.
+                system does, a file that is read afterwards has enough in the totals. It is told of
+                the phases that have ended before.
         """
         self._sinks.append(sink)
         if watches:
             self._watching.append(sink)
+            for name, seconds in self._phases.items():
+                self._observe_phase(name, seconds, [sink])
 
     def observe(self, name: str, value: float, labels: Mapping[str, str] | None = None) -> None:
         """Send one observation of a histogram to the sinks that watch.
@@ -63,8 +66,7 @@ class Recorder:
         labels = dict(labels or {})
         _check(name, labels)
         record = Record(self._step, self.elapsed_seconds(), {name: float(value)}, labels)
-        for sink in self._watching:
-            sink.write(record)
+        _write(record, self._watching)
 
     def record(
         self, step: int, values: Mapping[str, float], labels: Mapping[str, str] | None = None
@@ -84,9 +86,7 @@ class Recorder:
             _check(name, labels)
         numbers = {name: float(value) for name, value in values.items()}
         self._step = int(step)
-        record = Record(self._step, self.elapsed_seconds(), numbers, labels)
-        for sink in self._sinks:
-            sink.write(record)
+        _write(Record(self._step, self.elapsed_seconds(), numbers, labels), self._sinks)
 
     def elapsed_seconds(self) -> float:
         """Wall time since the recorder was made."""
@@ -101,7 +101,7 @@ class Recorder:
         finally:
             seconds = self._clock() - start
             self._phases[name] = self._phases.get(name, 0.0) + seconds
-            self.observe("phase_duration_seconds", seconds, {"phase": name})
+            self._observe_phase(name, seconds, self._watching)
 
     def phase_seconds(self) -> dict[str, float]:
         """Total wall time of each phase so far, in the order of their first end."""
@@ -112,6 +112,11 @@ class Recorder:
         for name, seconds in self.phase_seconds().items():
             self.record(step, {"phase_seconds": seconds}, {"phase": name})
 
+    def _observe_phase(self, name: str, seconds: float, sinks: Sequence[Sink]) -> None:
+        """One more duration, and the exact total: a histogram's is rounded to its buckets."""
+        values = {"phase_duration_seconds": seconds, "phase_seconds": self._phases[name]}
+        _write(Record(self._step, self.elapsed_seconds(), values, {"phase": name}), sinks)
+
     def flush(self) -> None:
         """Make every record durable: at checkpoints, because it is dear on an object store."""
         for sink in self._sinks:
@@ -121,6 +126,11 @@ class Recorder:
         """Close every sink."""
         for sink in self._sinks:
             sink.close()
+
+
+def _write(record: Record, sinks: Sequence[Sink]) -> None:
+    for sink in sinks:
+        sink.write(record)
 
 
 def _check(name: str, labels: Mapping[str, str]) -> None:

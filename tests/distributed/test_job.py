@@ -40,9 +40,10 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         head.remove()
 
 
-def _readme(head: Head, action: str, **changes: str) -> list[str]:
+def _readme(head: Head, action: str, entry: str = "", **changes: str) -> list[str]:
     """The words of a line of the README, after `ray`, with what belongs to this test in place."""
-    (words,) = commands_of(README, "ray", "job", action)
+    # The first line that submits starts a run; the second goes on with one.
+    words = commands_of(README, "ray", "job", action)[1 if entry == "resume" else 0]
     changes = {"http://127.0.0.1:8265": head.address} | changes
     return [changes.get(word, word) for word in words[1:]]
 
@@ -95,6 +96,16 @@ def test_the_lines_that_watch_a_job_say_how_it_went(
     assert done.returncode == 0, done.stderr
     assert finished.name in done.stdout
     assert said in done.stdout
+
+
+def test_the_line_that_resumes_takes_more_steps(head: Head, tmp_path: Path):
+    begun = _submit(head, tmp_path / "run")
+    changes = {"s3://my-bucket/runs/digits-20260131-235959": str(begun.folder), "1000": "9"}
+    words = _readme(head, "submit", "resume", **changes)
+    done = head.ray(*words, "--cluster.gpus_per_worker", "0")
+    assert done.returncode == 0, done.stdout[-3000:]
+    result = json.loads((begun.folder / "result.json").read_text(encoding="utf-8"))
+    assert result["steps"] == 9
 
 
 @pytest.mark.parametrize(

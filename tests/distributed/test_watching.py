@@ -114,3 +114,27 @@ def test_a_configuration_with_held_out_rows_reads_back(tmp_path):
 def test_the_rule_does_not_decide_what_a_step_gives(tmp_path):
     plain, watched = config("x"), config("x", stopping={"type": "novelty"})
     assert configuration.fingerprint(plain) == configuration.fingerprint(watched)
+
+
+HELD_OUT = {"type": "digits", "size": 24, "seed": 1}
+
+
+def _d_held_out(uri: str, **changes) -> list[float]:
+    stopping = {"type": "never", "every": 10, "held_out": HELD_OUT}
+    run(config(uri, kernel="fnn", steps=20, stopping=stopping, **changes), Lines())
+    return [r["d_held_out"] for r in RunFolder.open(uri).read_metrics() if "d_held_out" in r]
+
+
+def test_d_on_held_out_rows_is_recorded_whatever_the_number_of_workers(tmp_path):
+    one = _d_held_out(str(tmp_path / "one"))
+    assert len(one) == 2
+    assert all(0 < d < 1 for d in one)
+    coupling = {"type": "exact", "exchange": "rows"}
+    two = _d_held_out(str(tmp_path / "two"), cluster={"workers": 2}, coupling=coupling)
+    np.testing.assert_allclose(two, one, rtol=1e-5)
+
+
+def test_d_on_held_out_rows_is_not_recorded_where_no_worker_has_the_gram_matrix(tmp_path):
+    coupling = {"type": "exact", "exchange": "vectors"}
+    assert _d_held_out(str(tmp_path / "v"), cluster={"workers": 2}, coupling=coupling) == []
+    assert _d_held_out(str(tmp_path / "b"), coupling={"type": "batchwise", "batch": 16}) == []

@@ -17,6 +17,12 @@ def test_pixels_are_the_rows_flattened():
     np.testing.assert_array_equal(open_extractor("pixels").extract(rows), rows.reshape(3, 60))
 
 
+def test_pixels_of_large_images_are_means_of_blocks():
+    rows = images(3, 64, 65, 3)
+    found = open_extractor("pixels").extract(rows).reshape(3, 16, 16, 3)
+    np.testing.assert_allclose(found[1, 2, 5], rows[1, 8:12, 20:24].mean(axis=(0, 1)), rtol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(28, 28, 1), (9, 7, 3), (64, 64, 3), (1, 1, 1)])
 def test_random_convolutions_give_320_finite_numbers_for_images_of_any_size(shape):
     found = open_extractor("random").extract(images(3, *shape))

@@ -8,13 +8,18 @@ import pytest
 from ganntk.errors import InputError
 from ganntk.generators.dense import DenseNetwork
 from ganntk.generators.network import Network, codes, generate, start
+from ganntk.generators.residual import Residual
 from ganntk.generators.transposed import Transposed
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
 KEY = jax.random.key(3)
 SMALL = Transposed(latent=5, dense=(6,), channels=(8, 4))
-CASES = {"transposed": (SMALL, (8, 8, 3)), "dense": (DenseNetwork(widths=(7,)), (2,))}
+CASES = {
+    "transposed": (SMALL, (8, 8, 3)),
+    "dense": (DenseNetwork(widths=(7,)), (2,)),
+    "residual": (Residual(latent=5, channels=(8, 4)), (8, 8, 3)),
+}
 
 
 def test_every_registered_network_has_a_case_here():
@@ -99,6 +104,20 @@ def test_without_arguments_the_networks_are_the_papers(side, channels, parameter
     assert sum(leaf.size for leaf in jax.tree.leaves(weights.parameters)) == parameters
 
 
+def test_a_row_of_the_residual_network_is_the_same_in_training_and_in_any_batch():
+    network, shape = CASES["residual"]
+    weights, z = start(network, shape, KEY), codes(network, KEY, 6)
+    whole, statistics = generate(network, shape, weights, z, is_training=True)
+    part, _ = generate(network, shape, weights, z[2:4])
+    np.testing.assert_allclose(part, whole[2:4], atol=1e-6)
+    assert statistics == {}
+    # A shift of what a normalised layer gets is taken out again, image by image.
+    moved = jax.tree.map(jnp.array, weights.parameters)
+    moved["blocks"][0]["first"]["bias"] += 7.0
+    shifted, _ = generate(network, shape, weights._replace(parameters=moved), z)
+    assert np.abs(shifted - whole).max() < 0.2
+
+
 def test_what_a_network_cannot_make_is_refused():
     def build(network, shape):
         start(network, shape, KEY)
@@ -115,5 +134,9 @@ def test_what_a_network_cannot_make_is_refused():
         Transposed(width=-1)
     with pytest.raises(InputError, match="expected positive widths"):
         Transposed(channels=(8, 0))
+    with pytest.raises(InputError, match="2 blocks double the side, which makes no 6 pixels"):
+        build(Residual(channels=(4, 4, 4)), (6, 6, 1))
+    with pytest.raises(InputError, match="at least two positive widths"):
+        Residual(channels=(4,))
     with pytest.raises(InputError, match="expected at least 1"):
         DenseNetwork(widths=(0,))

@@ -1,0 +1,134 @@
+"""`ganntk sample` and `ganntk export`: rows of a trained generator without its training code."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from ganntk import config, sampling, storage
+from ganntk.cli import main
+from ganntk.run_folder import RunFolder
+
+WORDS = [
+    *["--kernel", "cnn-small", "--data.type", "digits", "--data.size", "16", "--lam", "1.28"],
+    *["--coupling.type", "generator", "--coupling.batch", "8", "--points.count", "10"],
+    *["--coupling.network.latent", "5", "--coupling.network.channels", "[4, 3]"],
+    *["--coupling.network.dense", "[6]", "--steps", "6", "--checkpoints.every", "3"],
+    *["--optimizer.learning_rate", "0.05", "--seed", "2"],
+]
+
+
+@pytest.fixture(scope="module")
+def run_uri(tmp_path_factory) -> str:
+    uri = str(tmp_path_factory.mktemp("runs") / "generator")
+    assert main(["synthesize", *WORDS, "--run_uri", uri]) == 0
+    return uri
+
+
+def sample(capsys, *words: str) -> dict:
+    assert main(["sample", *words]) == 0
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def rows_in(uri: str) -> tuple[np.ndarray, list[int]]:
+    tables = [storage.read_table(part) for part in storage.list_files(uri, suffix=".parquet")]
+    rows = np.concatenate([t["image"].combine_chunks().to_numpy_ndarray() for t in tables])
+    return rows, [i for table in tables for i in table["index"].to_pylist()]
+
+
+def test_the_first_rows_are_those_of_the_run_and_others_follow(capsys, run_uri, tmp_path):
+    said = sample(capsys, run_uri, "--points", "23", "--batch", "9", "--to", str(tmp_path))
+    assert (said["points"], said["step"], said["samples"]) == (23, 6, str(tmp_path))
+    rows, index = rows_in(str(tmp_path))
+    assert rows.shape == (23, 8, 8, 1)
+    assert index == list(range(23))
+    saved = RunFolder.open(run_uri).read_images()
+    assert saved is not None
+    np.testing.assert_allclose(rows[:10], saved.rows, atol=1e-6)
+    assert np.std(rows, axis=0).max() > 1e-3
+    more = str(tmp_path / "more")
+    sample(capsys, run_uri, "--points", "4", "--first", "20", "--to", more)
+    np.testing.assert_allclose(rows_in(more)[0][:3], rows[20:], atol=1e-6)
+    assert rows_in(more)[1] == [20, 21, 22, 23]
+
+
+def test_rows_go_to_parts_of_bounded_size_on_any_storage(capsys, run_uri, monkeypatch):
+    monkeypatch.setattr(sampling, "_PART_BYTES", 8 * 8 * 4 * 10)
+    said = sample(capsys, run_uri, "--points", "25", "--batch", "4", "--to", "memory://parts")
+    assert said["parts"] == 4
+    rows, index = rows_in("memory://parts")
+    assert index == list(range(25))
+    assert len(rows) == 25
+    storage.remove("memory://parts")
+
+
+def test_another_seed_gives_others_and_an_older_checkpoint_too(capsys, run_uri, tmp_path):
+    found = {}
+    for name, words in {"own": [], "seed": ["--seed", "7"], "old": ["--step", "3"]}.items():
+        said = sample(capsys, run_uri, "--points", "5", *words, "--to", str(tmp_path / name))
+        assert said["step"] == (3 if name == "old" else 6)
+        found[name] = rows_in(str(tmp_path / name))[0]
+    assert np.abs(found["own"] - found["seed"]).max() > 0.01
+    assert np.abs(found["own"] - found["old"]).max() > 0.001
+
+
+def test_the_report_shows_ways_between_codes(capsys, run_uri):
+    sample(capsys, run_uri, "--points", "5")
+    assert "Between codes" in storage.read_text(f"{run_uri}/report.html")
+    assert pq.read_schema(f"{run_uri}/generated/part-00000.parquet").metadata[b"shape"] == (
+        b"[8, 8, 1]"
+    )
+    assert main(["sample", run_uri, "--points", "5"]) == 2
+    assert "already holds rows" in capsys.readouterr().err
+
+
+def test_a_way_between_codes_keeps_their_lengths_and_turns_evenly():
+    a, b = np.array([3.0, 0.0, 0.0]), np.array([0.0, 5.0, 0.0])
+    way = sampling._way(a, b, np.linspace(0, 1, 5))
+    np.testing.assert_allclose(way[[0, -1]], [a, b], atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(way, axis=1), [3, 3.5, 4, 4.5, 5])
+    np.testing.assert_allclose(np.arctan2(way[:, 1], way[:, 0]), np.pi / 8 * np.arange(5))
+    np.testing.assert_allclose(sampling._way(a, 2 * a, np.array([0.5]))[0], 1.5 * a)
+
+
+PROGRAM = """
+import sys, numpy as np
+from jax import export
+with open(sys.argv[1], "rb") as stream:
+    program = export.deserialize(bytearray(stream.read()))
+codes = np.load(sys.argv[2])
+np.save(sys.argv[3], np.asarray(program.call(codes)))
+assert not [name for name in sys.modules if name.startswith(("ganntk", "flax", "optax"))]
+"""
+
+
+def test_an_exported_generator_needs_neither_ganntk_nor_flax(capsys, run_uri, tmp_path):
+    assert main(["export", run_uri, "--to", str(tmp_path)]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    about = json.loads(storage.read_text(str(tmp_path / sampling.ABOUT)))
+    assert (about["latent"], about["row_shape"], about["step"]) == (5, [8, 8, 1], 6)
+    z = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    codes, made = tmp_path / "codes.npy", tmp_path / "rows.npy"
+    np.save(codes, z)
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM, said["program"], codes, made], check=True, timeout=120
+    )
+    network = config.load(f"{run_uri}/config.yaml").coupling.network  # type: ignore[attr-defined]
+    trained = sampling.load(run_uri, network, "float32")
+    np.testing.assert_allclose(np.load(made), trained.rows(z), atol=1e-6)
+
+
+def test_what_cannot_be_sampled_is_said(capsys, run_uri, tmp_path):
+    points = str(tmp_path / "points")
+    assert main(["synthesize", "--kernel", "fnn", "--steps", "1", "--run_uri", points]) == 0
+    for words, status, sentence in [
+        ([points, "--points", "3"], 2, "trained no generator"),
+        ([run_uri, "--points", "0"], 2, "--points is 0"),
+        ([run_uri, "--points", "3", "--step", "4"], 1, "has no checkpoint of step 4: there are"),
+        ([str(tmp_path / "none"), "--points", "3"], 2, "none"),
+    ]:
+        assert main(["sample", *words]) == status
+        assert sentence in capsys.readouterr().err
