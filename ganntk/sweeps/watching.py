@@ -32,6 +32,10 @@ _WORDS = {
 }
 
 
+_MOST_POINTS = 20
+"""Of the front, in the telemetry."""
+
+
 class Watched:
     """Tells everybody how far a sweep is: the ledger, the telemetry, the person.
 
@@ -61,6 +65,10 @@ class Watched:
             if (least := min(values, default=math.inf)) < math.inf:
                 value = least if mode == "min" else -least
                 self._recorder.record(step, {"trial_best": value}, {"measure": name})
+        for trial in outcome.front_of(trials, self._sweep)[:_MOST_POINTS]:
+            for name in self._sweep.measures:
+                where = {"measure": name, "point": str(trial.number)}
+                self._recorder.record(step, {"trial_front": trial.last(name)}, where)
         if best is not None:
             measure = self._sweep.measure
             said = f"best {measure} {best.last(measure):.4g}, trial {best.number}"
