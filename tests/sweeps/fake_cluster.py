@@ -67,7 +67,6 @@ def main():
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0})
     for _ in range(nodes):
         cluster.add_node(num_cpus=GPUS, num_gpus=GPUS, object_store_memory=100 * 2**20)
-    ray.init(address=cluster.address, log_to_driver=False)
     sweep = sweep_of(
         folder,
         budget={"trials": trials},
@@ -88,6 +87,8 @@ def main():
         sweeps.run(sweep, watcher)
     except KeyboardInterrupt:
         is_interrupted = True
+    # The sweep has left the cluster, and its trials with it.
+    ray.init(address=cluster.address, log_to_driver=False)
     time.sleep(5)
     found = {
         "most": watcher.most,

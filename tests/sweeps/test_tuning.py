@@ -209,11 +209,11 @@ def test_a_population_on_s3_hands_states_on(bucket: str, tmp_path: Path):
     file = written(
         tmp_path / "sweep.yaml",
         scheduler={"type": "pbt", "interval": 10, "quantile": 0.5},
-        budget={"trials": 2},
-        run={"steps": 40, "report_every": 5, "checkpoints": {"every": 5, "keep": 4}},
+        budget={"trials": 4},
+        run={"steps": 60, "report_every": 5, "checkpoints": {"every": 5, "keep": 4}},
     )
     uri = f"{bucket}/population"
     result = _carried_out("quiet", file, uri)
-    assert (result["finished"], result["failed"]) == (2, 0)
+    assert (result["finished"], result["failed"]) == (4, 0)
     text = storage.read_text(f"{uri}/ledger.jsonl")
     assert any(json.loads(line)["event"] == "values" for line in text.splitlines())
