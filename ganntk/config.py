@@ -8,16 +8,14 @@ and ``auto`` for ``{type: searched}``.
 import dataclasses
 import hashlib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import draccus
 import yaml
 from draccus.utils import ParsingError
 
-from ganntk import storage
 from ganntk.checkpoint.policy import Checkpoints
 from ganntk.coupling import Batchwise, Coupling, Exact, Generator, parts_of
 from ganntk.data import Source
@@ -32,10 +30,12 @@ from ganntk.levels import check as check_levels
 from ganntk.noise import Noise, NoNoise
 from ganntk.objectives import Objective, SquaredError
 from ganntk.optimizers import Optimizer
+from ganntk.options import expanded, merged, nested, nested_at, parse_overrides, read
 from ganntk.registry import unknown_name
 from ganntk.stopping import Never, Stopping
 
 Precision = Literal["float32", "float64"]
+T = TypeVar("T")
 
 # Where a run is written, where and how fast it runs, how long, and what is seen of it meanwhile.
 _INDECISIVE = (
@@ -200,10 +200,7 @@ def layered(
         InputError: as `load`.
     """
     laid = merged(expanded(below), expanded(above))
-    options: dict[str, Any] = {}
-    for path, value in parse_overrides(overrides):
-        options = merged(options, _nested(path, value))
-    return decode(merged(laid, expanded(options)))
+    return decode(merged(laid, expanded(nested(parse_overrides(overrides)))))
 
 
 def decode(raw: Mapping[str, Any]) -> RunConfig:
@@ -212,16 +209,46 @@ def decode(raw: Mapping[str, Any]) -> RunConfig:
     Raises:
         InputError: a key is unknown or a value has the wrong type.
     """
-    _check_keys(RunConfig, raw, ())
+    return decode_as(RunConfig, raw)
+
+
+def decode_as(kind: type[T], raw: Mapping[str, Any]) -> T:
+    """Build a dataclass of plain values and parts, such as a sweep, from nested mappings.
+
+    Raises:
+        InputError: a key is unknown or a value has the wrong type.
+    """
+    _check_keys(kind, raw, ())
     try:
-        return draccus.decode(RunConfig, dict(raw))
+        return draccus.decode(kind, dict(raw))
     except ParsingError as error:
         raise _as_input_error(error) from error
 
 
+def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
+    """A configuration with some keys changed.
+
+    Args:
+        config: the rest.
+        values: dotted key -> value of YAML, shorthands included; later ones see earlier ones.
+
+    Raises:
+        InputError: a key is unknown or a value has the wrong type.
+    """
+    return decode(changed(encode(config), values))
+
+
+def changed(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for nested mappings that need not be complete."""
+    above = expanded(raw)
+    for key, value in values.items():
+        above = merged(above, expanded(nested_at(tuple(key.split(".")), value)))
+    return above
+
+
 def dump(config: RunConfig) -> str:
     """The resolved configuration as YAML that `load` reads back."""
-    return yaml.safe_dump(_encoded(config), sort_keys=False)
+    return yaml.safe_dump(encode(config), sort_keys=False)
 
 
 def fingerprint(config: RunConfig) -> str:
@@ -230,8 +257,17 @@ def fingerprint(config: RunConfig) -> str:
     The solver decides them as the precision does: from float32 kernels Lanczos differs from `eigh`
     by 1e-6 in a step, and a long run makes that visible.
     """
-    text = yaml.safe_dump(_decisive(config), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _hashed(_decisive(config))
+
+
+def fingerprint_of(config: RunConfig, names: Sequence[str]) -> str:
+    """SHA-256 of some parts of a configuration: runs that agree in them share what they decide."""
+    encoded = encode(config)
+    return _hashed({name: encoded[name] for name in names})
+
+
+def _hashed(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(yaml.safe_dump(values, sort_keys=True).encode()).hexdigest()
 
 
 def differences(one: RunConfig, other: RunConfig) -> list[str]:
@@ -246,7 +282,7 @@ def differences(one: RunConfig, other: RunConfig) -> list[str]:
 
 def _decisive(config: RunConfig) -> dict[str, Any]:
     """What is left of an encoded configuration when the place and the pace are taken out."""
-    encoded = _encoded(config)
+    encoded = encode(config)
     for name in _INDECISIVE:
         del encoded[name]
     return encoded
@@ -261,96 +297,6 @@ def _flat(nested: Mapping[str, Any], path: str = "") -> dict[str, Any]:
         else:
             found[f"{path}{key}"] = value
     return found
-
-
-def parse_overrides(words: Sequence[str]) -> list[tuple[tuple[str, ...], Any]]:
-    """Pairs of a key's path and a YAML value, from ``--a.b value`` and ``--a.b=value``.
-
-    Raises:
-        InputError: a word is no option, or an option has no value.
-
-    Example:
-        >>> parse_overrides(["--lam.value", "5.12", "--kernel=fnn"])
-        [(('lam', 'value'), 5.12), (('kernel',), 'fnn')]
-    """
-    found, rest = [], list(words)
-    while rest:
-        word = rest.pop(0)
-        if not word.startswith("--"):
-            raise InputError(f"{word!r} stands where an option was expected: write --key value")
-        key, equals, value = word[2:].partition("=")
-        if not equals:
-            if not rest or rest[0].startswith("--"):
-                raise InputError(f"option --{key} has no value: write --{key} VALUE")
-            value = rest.pop(0)
-        found.append((tuple(key.replace("-", "_").split(".")), _parse(value)))
-    return found
-
-
-def _parse(text: str) -> Any:
-    # YAML 1.1 reads 1e-3 as a string: everybody means the number.
-    if re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", text):
-        return float(text)
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-
-
-def read(uri: str) -> dict[str, Any]:
-    """The mapping of a YAML file, with shorthands written out.
-
-    Raises:
-        InputError: the file is missing, no YAML, or no mapping.
-    """
-    try:
-        raw = yaml.safe_load(storage.read_text(uri))
-    except yaml.YAMLError as error:
-        raise InputError(f"{uri} is not YAML: {' '.join(str(error).split())}") from error
-    if raw is None:
-        return {}
-    if not isinstance(raw, dict):
-        raise InputError(f"{uri} holds a {type(raw).__name__}: expected keys with values")
-    return expanded(raw)
-
-
-def expanded(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping with its shorthands written out, in the run and in each of its levels."""
-    full = dict(raw)
-    if isinstance(levels := full.get("levels"), list | tuple):
-        full["levels"] = [expanded(x) if isinstance(x, Mapping) else x for x in levels]
-    if isinstance(name := full.get("kernel"), str):
-        full["kernel"] = {"type": "named", "name": name}
-    lam = full.get("lam")
-    lam = _parse(lam) if isinstance(lam, str) else lam
-    if isinstance(lam, int | float) and not isinstance(lam, bool):
-        full["lam"] = {"type": "fixed", "value": lam}
-    elif lam == "auto":
-        full["lam"] = {"type": "searched"}
-    elif isinstance(lam, Mapping) and "value" in lam:
-        full["lam"] = {"type": "fixed", **lam}
-    elif isinstance(lam, str):
-        raise InputError(f"lam is {lam!r}: expected a number, auto, or a mapping with a type")
-    return full
-
-
-def _nested(path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    for key in reversed(path):
-        value = {key: value}
-    return value
-
-
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, key by key; a part of another type replaces the one below whole."""
-    result = dict(below)
-    for key, value in above.items():
-        old = result.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            same_type = value.get("type", old.get("type")) == old.get("type", value.get("type"))
-            result[key] = merged(old, value) if same_type else value
-        else:
-            result[key] = value
-    return result
 
 
 def _check_keys(cls: type, raw: Any, path: tuple[str, ...]) -> None:
@@ -393,5 +339,6 @@ def _as_input_error(error: ParsingError) -> InputError:
     return InputError(f"{' '.join(str(error).split())}: give a value of the expected type")
 
 
-def _encoded(config: RunConfig) -> dict[str, Any]:
+def encode(config: Any) -> dict[str, Any]:
+    """A configuration, or another dataclass of its kind, as nested plain values."""
     return draccus.encode(config)

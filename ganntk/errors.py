@@ -8,6 +8,10 @@ class InputError(ValueError):
     """
 
 
+class BusyFolderError(InputError):
+    """Another run writes into the folder: wait, or choose another one."""
+
+
 class NonFiniteObjectiveError(FloatingPointError):
     """The objective left the finite numbers: the run stops, nothing is replaced."""
 

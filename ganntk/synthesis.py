@@ -18,11 +18,11 @@ from jaxtyping import Array, Float, Int
 from threadpoolctl import threadpool_limits
 
 from ganntk import discriminator, noise, similarity
-from ganntk.discriminator import LossAndCotangent
+from ganntk.discriminator import LossAndCotangent, Spectrum
 from ganntk.errors import InputError, NonFiniteObjectiveError
 from ganntk.kernels import gram, gram_of_moving, pullback_of_moving
 from ganntk.stacked import Problem, Real, moving_rows, solve, solver_dtype, spectrum_of, with_gram
-from ganntk.typing import Block, Cotangent, Count, LowRank, Rows, Scalar
+from ganntk.typing import Block, Cotangent, Count, Gram, LowRank, Rows, Scalar
 
 _log = logging.getLogger(__name__)
 
@@ -89,8 +89,12 @@ def prepare(problem: Problem, rows: Rows, *, precision: str = "float32") -> Real
         precision: of the kernel, `float32` or `float64`.
     """
     x = jnp.asarray(rows, precision)
-    K = _gram(problem.kernel, x, memory_bytes=problem.memory_bytes)
-    return with_gram(problem, x, K)
+    return with_gram(problem, x, gram_of_real(problem, x))
+
+
+def gram_of_real(problem: Problem, x: Rows) -> Gram:
+    """K(X, X), in the precision of the rows."""
+    return _gram(problem.kernel, x, memory_bytes=problem.memory_bytes)
 
 
 def first_points(problem: Problem, x: Rows, *, seed: int, member: int = 0) -> Rows:
@@ -112,11 +116,16 @@ def first_points(problem: Problem, x: Rows, *, seed: int, member: int = 0) -> Ro
 def init(problem: Problem, real: Real, *, seed: int, member: int = 0) -> SynthesisState:
     r"""Draw the first points and choose $\lambda$ for them; see `first_points`."""
     points = first_points(problem, real.rows, seed=seed, member=member)
+    return start(problem, points, first_lam(problem, real, points), member=member)
+
+
+def start(problem: Problem, points: Rows, lam: Scalar, *, member: int = 0) -> SynthesisState:
+    """The state before the first step."""
     return SynthesisState(
         step=jnp.zeros((), jnp.int32),
         points=points,
         optimizer=first_slots(problem, points, member),
-        lam=first_lam(problem, real, points),
+        lam=lam,
     )
 
 
@@ -125,11 +134,19 @@ def first_slots(problem: Problem, points: Rows, member: int = 0) -> optax.OptSta
     return noise.numbered(problem.optimizer.init(points), member * len(points))
 
 
-def first_lam(problem: Problem, real: Real, points: Rows) -> Scalar:
-    r"""The $\lambda$ to start with, by the problem's rule."""
+def first_lam(
+    problem: Problem, real: Real, points: Rows, spectrum: Spectrum | None = None
+) -> Scalar:
+    r"""The $\lambda$ to start with, by the problem's rule; the spectrum where it is known."""
     y = discriminator.labels(len(real.rows), len(points), solver_dtype())
-    spectrum = spectrum_of(problem, real, _block(problem, real, points), y)
+    spectrum = spectrum or first_spectrum(problem, real, points)
     return jnp.asarray(problem.lam.choose(spectrum, y), solver_dtype())
+
+
+def first_spectrum(problem: Problem, real: Real, points: Rows) -> Spectrum:
+    r"""What a rule for $\lambda$ looks at; it depends on no $\lambda$."""
+    y = discriminator.labels(len(real.rows), len(points), solver_dtype())
+    return spectrum_of(problem, real, _block(problem, real, points), y)
 
 
 def evaluate(problem: Problem, real: Real, points: Rows, lam: Scalar) -> LossAndCotangent:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ganntk import config
+from ganntk import config, sweeps
 from tests.console import commands, commands_of
 from tests.structure.sources import ROOT
 
@@ -13,13 +13,20 @@ DOCUMENTS = [
     ROOT / "cluster.yaml",
     ROOT / "deploy" / "kuberay" / "README.md",
     ROOT / "docs" / "how-to" / "cluster.md",
+    ROOT / "docs" / "how-to" / "sweeps.md",
     ROOT / "ray_jobs" / "README.md",
 ]
 
 
 def _runs() -> list[list[str]]:
     """The entry points that start a run."""
-    return [words for words in _entry_points() if "--config" in words]
+    found = [words for words in _entry_points() if "--config" in words]
+    return [words for words in found if "ray_jobs/sweep.py" not in words]
+
+
+def _sweeps() -> list[list[str]]:
+    """The entry points that start a sweep, or go on with one."""
+    return [words for words in _entry_points() if "ray_jobs/sweep.py" in words]
 
 
 def _resumptions() -> list[list[str]]:
@@ -46,6 +53,24 @@ def test_an_entry_point_is_there_and_its_options_are_a_run(words: list[str]):
     assert run.run_uri.endswith("{time}")
     # There may be no GPU to be seen when a job begins.
     assert run.cluster.gpus_per_worker == 1
+
+
+@pytest.mark.parametrize("words", _sweeps(), ids=" ".join)
+def test_a_line_of_a_sweep_has_options_of_a_sweep(words: list[str]):
+    python, job, flag, uri, *overrides = words
+    assert python == "python"
+    assert (ROOT / job).is_file()
+    if flag == "--resume":
+        assert uri.startswith("s3://my-bucket/runs/")
+        return
+    assert flag == "--config"
+    sweep = sweeps.load(str(ROOT / uri), overrides)
+    assert sweep.sweep_uri.startswith("s3://my-bucket/runs/")
+    assert sweep.run.cluster.gpus_per_worker is not None
+
+
+def test_a_sweep_is_submitted_and_resumed_somewhere():
+    assert {words[2] for words in _sweeps()} == {"--config", "--resume"}
 
 
 @pytest.mark.parametrize("words", _resumptions(), ids=" ".join)

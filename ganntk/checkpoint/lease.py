@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from ganntk import storage
-from ganntk.errors import CheckpointError, InputError
+from ganntk.errors import BusyFolderError, CheckpointError, InputError
 
 SETTLE_SECONDS = 0.3
 """How long a new writer waits before it looks whether it is still the one."""
@@ -66,7 +66,7 @@ class Lease:
         """Become the writer.
 
         Raises:
-            InputError: another run is.
+            BusyFolderError: another run is.
         """
         owner = self._read()
         if owner is not None and not owner.is_gone(self._clock()):
@@ -120,11 +120,11 @@ class Lease:
         text = json.dumps(asdict(owner)) + "\n"
         storage.patiently(lambda: storage.write_text(self._uri, text), f"writing {self._uri}")
 
-    def _refusal(self, owner: _Owner | None) -> InputError:
+    def _refusal(self, owner: _Owner | None) -> BusyFolderError:
         if owner is None:
-            return InputError(f"{self._uri} was removed while this run started: try again")
+            return BusyFolderError(f"{self._uri} was removed while this run started: try again")
         silent = max(0.0, self._clock() - owner.renewed)
-        return InputError(
+        return BusyFolderError(
             f"another run writes there, {owner.writer}, heard of {silent:.0f} s ago ({self._uri}): "
             f"wait for its end, or, if it has ended, {owner.seconds - silent:.0f} s; or choose "
             "another run_uri"

@@ -113,13 +113,13 @@ def _add_many_runs(commands: argparse._SubParsersAction) -> None:
     """What carries out many runs."""
     sweeping = commands.add_parser(
         "sweep",
-        help="many runs with other values, and the best of them",
-        usage="ganntk sweep (--config FILE [--a.b VALUE]... | --resume URI)",
-        epilog="Options set keys of the sweep, such as --trials 8, and of its runs, --run.steps.",
+        help="run many configurations on a cluster, and say which is best",
+        usage="ganntk sweep --config FILE [--a.b VALUE]... | ganntk sweep --resume SWEEP_URI",
+        epilog="Options change the sweep, as --budget.trials 40, or its runs, as --run.steps 200.",
         allow_abbrev=False,
     )
     sweep.add_options(sweeping)
-    sweeping.set_defaults(command=_sweep)
+    sweeping.set_defaults(command=sweep.sweep)
 
     reproduced = commands.add_parser(
         "experiment",
@@ -186,11 +186,6 @@ def _resume(options: argparse.Namespace, overrides: list[str]) -> int:
 def _evaluate(options: argparse.Namespace, rest: list[str]) -> int:
     _refuse(rest)
     evaluate.evaluate(options, sys.stdout)
-    return 0
-
-
-def _sweep(options: argparse.Namespace, overrides: list[str]) -> int:
-    sweep.sweep(options, overrides, sys.stdout)
     return 0
 
 

@@ -1,52 +1,57 @@
-"""``ganntk sweep``: many runs with other values, and the best of them. Layer 7."""
+"""``ganntk sweep``: many runs on a cluster, towards the best configuration. Layer 8."""
 
 import argparse
-import dataclasses
 import json
-from collections.abc import Sequence
-from typing import TextIO
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ganntk.errors import InputError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--config", metavar="FILE", help="YAML file of a sweep, on any storage")
-    which.add_argument("--resume", metavar="URI", help="go on with the sweep in this folder")
-
-
-def sweep(options: argparse.Namespace, overrides: Sequence[str], out: TextIO) -> None:
-    """Carry a sweep out, or go on with one, and print its end as one JSON object."""
-    # Ray reads its variables when it is imported.
-    from ganntk.distributed.ray_session import stay_on_loopback
-
-    if options.resume is None:
-        from ganntk.distributed.sweep import plan as plans
-
-        plan = plans.load(options.config, overrides)
-        if plan.address == "local":
-            stay_on_loopback()
-        from ganntk.distributed import sweep as sweeps
-
-        summary = sweeps.run(plan)
-    else:
-        address = _address(overrides)
-        if address is None:
-            stay_on_loopback()
-        from ganntk.distributed import sweep as sweeps
-
-        summary = sweeps.resume(options.resume, address)
-    out.write(json.dumps(dataclasses.asdict(summary)) + "\n")
-
-
-def _address(overrides: Sequence[str]) -> str | None:
-    """The only option that a sweep that goes on may change."""
-    if not overrides:
-        return None
-    if len(overrides) == 2 and overrides[0] == "--address":
-        return overrides[1]
-    raise InputError(
-        f"--resume takes --address alone, and got {' '.join(overrides)}: the rest of a sweep stays "
-        "as it was"
+    parser.add_argument("--config", metavar="FILE", help="YAML file of a sweep, on any storage")
+    parser.add_argument(
+        "--resume", metavar="SWEEP_URI", help="go on with a sweep whose driver ended, in its folder"
     )
+
+
+def sweep(options: argparse.Namespace, overrides: Sequence[str]) -> int:
+    """Carry a sweep out, or go on with one; the last line is its result."""
+    # Imported here: asking for help must not wait for JAX.
+    from ganntk import sweeps
+
+    if (options.config is None) == (options.resume is None):
+        raise InputError("give either --config FILE for a new sweep or --resume SWEEP_URI")
+    if options.resume is not None:
+        result = sweeps.resume(options.resume, Lines(), overrides)
+    else:
+        result = sweeps.run(sweeps.load(options.config, overrides), Lines())
+    sys.stdout.write(json.dumps(vars(result)) + "\n")
+    return 0
+
+
+class Lines:
+    """A line for each phase and each start and end of a trial, on standard error."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def phase(self, sentence: str) -> None:
+        """Write what began."""
+        self._write(sentence)
+
+    def trials(self, counts: Mapping[Any, int], total: int, best: str) -> None:
+        """Write how many trials are where."""
+        said = ", ".join(f"{n} {state.value.lower()}" for state, n in counts.items() if n)
+        self._write(f"trials of {total}: {said}{'; ' + best if best else ''}")
+
+    def shared(self, made: int, found: int) -> None:
+        """Write what sharing saved."""
+        self._write(f"shared among trials: {made} values computed, {found} times found")
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(f"[{time.monotonic() - self._start:6.1f} s] {text}\n")
+        sys.stderr.flush()

@@ -8,9 +8,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ganntk.distributed.driver import Progress, RunResult, resume, run
+    from ganntk.distributed.driver import Company, Progress, RunResult, resume, run
 
-__all__ = ["Progress", "RunResult", "resume", "run"]
+__all__ = ["Company", "Progress", "RunResult", "resume", "run"]
 
 
 def __getattr__(name: str) -> Any:

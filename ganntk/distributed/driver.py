@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from ganntk.distributed.group import open_group
 from ganntk.distributed.guarded import Guarded
 from ganntk.distributed.monitored import RayMetricsSink
 from ganntk.distributed.resumption import Past, Saver
+from ganntk.distributed.shared import Shared
 from ganntk.distributed.strategy import level_values
 from ganntk.distributed.watching import Watcher
 from ganntk.distributed.work import Work, work_of
@@ -65,13 +66,26 @@ class RunResult:
     points: int
 
 
-def run(config: RunConfig, progress: Progress, *, sinks: Sequence[Sink] = ()) -> RunResult:
+@dataclass(frozen=True)
+class Company:
+    """What a run has beside itself, as a trial of a sweep.
+
+    Attributes:
+        sinks: where its series go too; one that raises ends the run.
+        shared: what it has in common with other runs.
+    """
+
+    sinks: Sequence[Sink] = ()
+    shared: Shared = field(default_factory=Shared)
+
+
+def run(config: RunConfig, progress: Progress, company: Company = Company()) -> RunResult:
     """Synthesise as configured, and leave a run folder.
 
     Args:
         config: the run; ``{time}`` in its `run_uri` is replaced by the time of the start.
         progress: told about phases and steps.
-        sinks: where records go besides the run folder.
+        company: other runs, and who listens.
 
     Raises:
         InputError: something given cannot be used; nothing existing was overwritten.
@@ -82,17 +96,17 @@ def run(config: RunConfig, progress: Progress, *, sinks: Sequence[Sink] = ()) ->
     stamp = time.strftime("%Y%m%d-%H%M%S")
     config = dataclasses.replace(config, run_uri=config.run_uri.replace("{time}", stamp))
     RunFolder.check_free(config.run_uri)
-    return _carry_out(config, progress, None, sinks)
+    return _carry_out(config, progress, None, company)
 
 
-def resume(config: RunConfig, progress: Progress, *, sinks: Sequence[Sink] = ()) -> RunResult:
+def resume(config: RunConfig, progress: Progress, company: Company = Company()) -> RunResult:
     """Go on with a run from its last checkpoint, on any number of workers.
 
     Args:
         config: the run's own, whose `run_uri` is its folder; steps, cluster, checkpoints and what
             is reported may differ.
         progress: told about phases and steps.
-        sinks: where records go besides the run folder.
+        company: other runs, and who listens.
 
     Raises:
         InputError: the configuration or the data are others, or there is nothing left to do.
@@ -110,18 +124,18 @@ def resume(config: RunConfig, progress: Progress, *, sinks: Sequence[Sink] = ())
         progress.phase("looking for the last checkpoint")
         # Nobody else may go on with it from here on.
         past = stack.enter_context(resumption.begin(config))
-        return _carry_out(config, progress, past, sinks)
+        return _carry_out(config, progress, past, company)
 
 
 def _carry_out(
-    config: RunConfig, progress: Progress, past: Past | None, sinks: Sequence[Sink]
+    config: RunConfig, progress: Progress, past: Past | None, company: Company
 ) -> RunResult:
     """Start workers, take the steps that are left, write the results."""
-    recorder = Recorder(sinks, already=past.seconds if past else 0.0)
+    recorder = Recorder([], already=past.seconds if past else 0.0)
     progress.phase(f"starting workers on Ray ({config.cluster.address})")
     chosen = strategy_for(config)
     with recorder.phase("start"), ExitStack() as stack:
-        group = stack.enter_context(open_group(chosen.worker, config))
+        group = stack.enter_context(open_group(chosen.worker, config, company.shared))
         ending = stack.pop_all()
     with ending:
         progress.phase("loading data and compiling")
@@ -140,6 +154,8 @@ def _carry_out(
         recorder.add(JsonlSink(log))
         if config.cluster.address != "none":
             recorder.add(ending.enter_context(_live(config, folder)), watches=True)
+        for sink in company.sinks:
+            recorder.add(sink)
         work = work_of(config, len(prepared.real), prepared.real.shape[1:], workers.exchange)
         started = Started(
             config, workers, folder, recorder, prepared, progress, saver, watcher, first, work

@@ -9,6 +9,7 @@ from ganntk import batches, generation, synthesis
 from ganntk.config import RunConfig
 from ganntk.coupling import Generator
 from ganntk.distributed.device import OnDevice
+from ganntk.distributed.shared import ALONE, Shared, data_key
 from ganntk.distributed.worker import Finished, Prepared, problem_of
 from ganntk.generation import Generation, GeneratorState, Share
 from ganntk.generators.network import Weights
@@ -32,13 +33,13 @@ def generation_of(config: RunConfig, row_shape: tuple[int, ...]) -> Generation:
 class GeneratorWorker(OnDevice):
     """One device that answers for batches; a plain object, with or without Ray."""
 
-    def __init__(self, config: RunConfig, rank: int = 0) -> None:
-        self._config = config
+    def __init__(self, config: RunConfig, rank: int = 0, shared: Shared = ALONE) -> None:
+        self._config, self._shared = config, shared
         self._x: Rows = jnp.zeros((0,))
 
     def prepare(self) -> Prepared:
         """Load the data."""
-        dataset = self._config.data.load()
+        dataset = self._shared.value(data_key(self._config), self._config.data.load)
         self._training = dataset.training
         self._generation = generation_of(self._config, dataset.rows.shape[1:])
         with synthesis.numerics():

@@ -8,6 +8,7 @@ import jax
 
 from ganntk.config import RunConfig
 from ganntk.distributed.ray_session import stay_on_loopback
+from ganntk.distributed.shared import ALONE, Shared
 
 Handle = Any
 """A value that a worker gives, or the promise of it; passed to other calls as it is."""
@@ -68,9 +69,9 @@ class LocalGroup(WorkerGroup):
 
     can_lose_workers = False
 
-    def __init__(self, worker: type, config: RunConfig) -> None:
+    def __init__(self, worker: type, config: RunConfig, shared: Shared = ALONE) -> None:
         self.size = config.cluster.workers
-        self._workers = [worker(config, rank) for rank in range(self.size)]
+        self._workers = [worker(config, rank, shared) for rank in range(self.size)]
 
     def submit(self, rank: int, method: str, *arguments: Any) -> Handle:
         """Call the worker now."""
@@ -88,15 +89,16 @@ class LocalGroup(WorkerGroup):
         """Nothing was started."""
 
 
-def open_group(worker: type, config: RunConfig) -> WorkerGroup:
+def open_group(worker: type, config: RunConfig, shared: Shared = ALONE) -> WorkerGroup:
     """The group that the configuration's cluster address asks for.
 
     Args:
-        worker: the class of the workers, made from the configuration and a rank.
+        worker: the class of the workers, made from the configuration, a rank and `shared`.
         config: the run.
+        shared: what this run has in common with others.
     """
     if config.cluster.address == "none":
-        return LocalGroup(worker, config)
+        return LocalGroup(worker, config, shared)
     if config.cluster.address == "local":
         stay_on_loopback()
     # Imported here: Ray is not needed above, and reads its environment when it is imported.
@@ -104,4 +106,4 @@ def open_group(worker: type, config: RunConfig) -> WorkerGroup:
 
     # The devices are the workers': a driver that looked at them would take memory of the first GPU.
     jax.config.update("jax_platforms", "cpu")
-    return RayGroup(worker, config)
+    return RayGroup(worker, config, shared)

@@ -5,6 +5,7 @@ from typing import Any
 from ganntk import levels
 from ganntk.config import RunConfig
 from ganntk.distributed.sets import Sets
+from ganntk.distributed.shared import ALONE, Shared
 from ganntk.distributed.worker import Worker
 from ganntk.levels import LevelsProblem
 from ganntk.synthesis import StepReport, SynthesisState
@@ -13,8 +14,8 @@ from ganntk.synthesis import StepReport, SynthesisState
 class LevelsWorker(Worker):
     """A set's step is a sum over levels, each with one Gram matrix of all rows."""
 
-    def __init__(self, config: RunConfig, rank: int = 0) -> None:
-        super().__init__(config, rank)
+    def __init__(self, config: RunConfig, rank: int = 0, shared: Shared = ALONE) -> None:
+        super().__init__(config, rank, shared)
         self._given = LevelsProblem(self._problem, config.levels)
 
     def _look_at_data(self) -> int:

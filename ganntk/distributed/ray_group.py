@@ -12,13 +12,19 @@ from ray.exceptions import (
     RayError,
     RayTaskError,
 )
-from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.placement_group import (
+    PlacementGroup,
+    get_current_placement_group,
+    placement_group,
+    remove_placement_group,
+)
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from ganntk.config import Cluster, RunConfig
 from ganntk.distributed.group import Handle, WorkerGroup
 from ganntk.distributed.ray_session import session
 from ganntk.distributed.recovery import Failure, WorkerFailureError
+from ganntk.distributed.shared import ALONE, Shared
 from ganntk.errors import InputError
 
 _PING_SECONDS = 10.0
@@ -29,16 +35,22 @@ _GPU_SHARE = 0.9
 
 
 class RayGroup(WorkerGroup):
-    """Actors in one placement group, each with a GPU, or with CPU cores where there is none."""
+    """Actors in one placement group, each with a GPU, or with CPU cores where there is none.
 
-    def __init__(self, worker: type, config: RunConfig) -> None:
+    The group is the one that this process is in, as a trial of a sweep, from its second bundle on;
+    otherwise a new one.
+    """
+
+    def __init__(self, worker: type, config: RunConfig, shared: Shared = ALONE) -> None:
         self.size = config.cluster.workers
-        self._worker, self._config = worker, config
+        self._worker, self._config, self._shared = worker, config, shared
         self._stack = ExitStack()
         try:
             self._stack.enter_context(session(config.cluster.address))
-            self._bundle = _bundle(config.cluster)
-            self._placement = self._reserve(config.cluster)
+            self._bundle = bundle_of(config.cluster)
+            own = get_current_placement_group()
+            self._first = 0 if own is None else 1
+            self._placement = own or self._reserve(config.cluster)
             self._actors = [self._start(rank) for rank in range(self.size)]
         except BaseException:
             self._stack.close()
@@ -132,14 +144,14 @@ class RayGroup(WorkerGroup):
             num_gpus=gpus,
             runtime_env={"env_vars": variables} if variables else None,
             scheduling_strategy=PlacementGroupSchedulingStrategy(
-                self._placement, placement_group_bundle_index=rank
+                self._placement, placement_group_bundle_index=self._first + rank
             ),
         )
-        return actor.remote(self._config, rank)
+        return actor.remote(self._config, rank, self._shared)
 
 
-def _bundle(cluster: Cluster) -> dict[str, float]:
-    """What one worker needs."""
+def bundle_of(cluster: Cluster) -> dict[str, float]:
+    """What one worker needs, on the Ray that this process is connected to."""
     gpus = cluster.gpus_per_worker
     if gpus is None:
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from ganntk import discriminator, shards, synthesis
 from ganntk.config import RunConfig
 from ganntk.distributed.device import OnDevice
+from ganntk.distributed.shared import ALONE, Shared, data_key, gram_key
 from ganntk.distributed.worker import Finished, Prepared, problem_of
 from ganntk.errors import InputError
 from ganntk.kernels import gram
@@ -37,8 +38,8 @@ class Snapshot(NamedTuple):
 class ShardWorker(OnDevice):
     """One device, and a share of the generated rows; a plain object, with or without Ray."""
 
-    def __init__(self, config: RunConfig, rank: int = 0) -> None:
-        self._config, self._rank = config, rank
+    def __init__(self, config: RunConfig, rank: int = 0, shared: Shared = ALONE) -> None:
+        self._config, self._rank, self._shared = config, rank, shared
         self._workers = config.cluster.workers
         self._problem = problem_of(config)
         self._x: Rows = jnp.zeros((0,))
@@ -50,7 +51,7 @@ class ShardWorker(OnDevice):
     def prepare(self) -> Prepared:
         """Load the data, and draw this share of the first points."""
         config, problem = self._config, self._problem
-        dataset = config.data.load()
+        dataset = self._shared.value(data_key(config), config.data.load)
         self._training = dataset.training
         with synthesis.numerics():
             self._x = jnp.asarray(dataset.rows, config.precision)
@@ -76,9 +77,12 @@ class ShardWorker(OnDevice):
     def share_of_gram(self) -> Cut:
         """This worker's rows of K(X, X), once per run."""
         own = shards.share(len(self._x), self._workers, self._rank)
-        with synthesis.numerics():
-            block = gram(self._problem.kernel, self._x[own], self._x)
-            return np.asarray(block)
+
+        def make() -> Cut:
+            with synthesis.numerics():
+                return np.asarray(gram(self._problem.kernel, self._x[own], self._x))
+
+        return self._shared.value(gram_key(self._config, f"{self._rank}of{self._workers}"), make)
 
     def keep_gram(self, *cuts: Cut) -> None:
         """Keep K(X, X), from everybody's rows: of the worker that solves."""

@@ -9,7 +9,6 @@ from jaxtyping import Float
 
 from ganntk import shards, synthesis
 from ganntk.distributed.shard_worker import Cut, ShardWorker, rows_of
-from ganntk.kernels import gram
 from ganntk.shards import Held
 from ganntk.typing import LowRank
 
@@ -28,7 +27,7 @@ class VectorWorker(ShardWorker):
         """Keep this worker's rows of K(X, X), once per run; their part of the trace."""
         own = self._own_real()
         with synthesis.numerics():
-            self._among = gram(self._problem.kernel, self._x[own], self._x)
+            self._among = jnp.asarray(self.share_of_gram())
             return float(jnp.trace(self._among[:, own].astype(jnp.float64)))
 
     def keep_rows(self, *cuts: Cut) -> float:

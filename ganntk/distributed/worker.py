@@ -12,9 +12,10 @@ from ganntk import batches, synthesis
 from ganntk.config import RunConfig
 from ganntk.coupling import Batchwise, sets_of
 from ganntk.distributed.device import OnDevice
+from ganntk.distributed.shared import ALONE, Shared, data_key, gram_key, start_key
 from ganntk.kernels import gram_of_moving
 from ganntk.metrics import nearest
-from ganntk.stacked import elsewhere
+from ganntk.stacked import elsewhere, with_gram
 from ganntk.synthesis import Problem, StepReport, SynthesisState
 from ganntk.typing import Rows
 
@@ -75,8 +76,8 @@ class Worker(OnDevice):
     Every method returns NumPy arrays: a `jax.Array` would travel several times slower.
     """
 
-    def __init__(self, config: RunConfig, rank: int = 0) -> None:
-        self._config = config
+    def __init__(self, config: RunConfig, rank: int = 0, shared: Shared = ALONE) -> None:
+        self._config, self._shared = config, shared
         self._problem = problem_of(config)
         self._members = range(rank, sets_of(config.coupling), config.cluster.workers)
         self._states: list[SynthesisState] = []
@@ -85,7 +86,7 @@ class Worker(OnDevice):
     def prepare(self) -> Prepared:
         """Load the data, draw the first points of each set and choose its lam: their mean here."""
         config = self._config
-        dataset = config.data.load()
+        dataset = self._shared.value(data_key(config), config.data.load)
         self._training = dataset.training
         with synthesis.numerics():
             self._rows = jnp.asarray(dataset.rows, config.precision)
@@ -163,11 +164,22 @@ class Worker(OnDevice):
 
     def _look_at_data(self) -> int:
         """Compute what all sets share; the number of real rows in a Gram matrix."""
-        self._real = synthesis.prepare(self._problem, self._rows, precision=self._config.precision)
-        return len(self._rows)
+        problem, x = self._problem, self._rows
+        K = self._shared.value(
+            gram_key(self._config), lambda: np.asarray(synthesis.gram_of_real(problem, x))
+        )
+        self._real = with_gram(problem, x, jnp.asarray(K))
+        return len(x)
 
     def _first(self, member: int) -> SynthesisState:
-        return synthesis.init(self._problem, self._real, seed=self._config.seed, member=member)
+        config, problem, real = self._config, self._problem, self._real
+        points = synthesis.first_points(problem, real.rows, seed=config.seed, member=member)
+        spectrum = self._shared.value(
+            start_key(config, member),
+            lambda: jax.tree.map(np.asarray, synthesis.first_spectrum(problem, real, points)),
+        )
+        lam = synthesis.first_lam(problem, real, points, spectrum)
+        return synthesis.start(problem, points, lam, member=member)
 
     def _advanced(
         self, member: int, state: SynthesisState, steps: int

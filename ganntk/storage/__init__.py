@@ -18,7 +18,7 @@ from ganntk.storage.files import (
     write_text,
 )
 from ganntk.storage.log import AppendLog
-from ganntk.storage.places import Uri, join
+from ganntk.storage.places import Uri, arrow_file_system, join
 from ganntk.storage.trees import (
     files_below,
     folders_in,
@@ -34,6 +34,7 @@ from ganntk.storage.trees import (
 __all__ = [
     "AppendLog",
     "Uri",
+    "arrow_file_system",
     "exists",
     "files_below",
     "folders_in",

@@ -78,6 +78,22 @@ def reading(uri: Uri) -> Iterator[None]:
         ) from error
 
 
+def arrow_file_system(uri: Uri) -> tuple[Any, str]:
+    """A folder as libraries of Arrow take it: a file system of pyarrow, and the path in it.
+
+    Every store is reached through its driver for fsspec, with the credentials of our own files.
+
+    Raises:
+        InputError: the scheme is unknown or its driver is missing.
+    """
+    from pyarrow.fs import FSSpecHandler, LocalFileSystem, PyFileSystem
+
+    fs, path = locate(uri)
+    if "://" not in os.fspath(uri):
+        return LocalFileSystem(), path
+    return PyFileSystem(FSSpecHandler(fs)), path
+
+
 def driver_errors() -> tuple[type[Exception], ...]:
     """What drivers raise that is no `OSError`: missing credentials, an unknown region."""
     botocore = sys.modules.get("botocore.exceptions")

@@ -29,12 +29,16 @@ print(loaded, xla_bridge.backends_are_initialized())
     assert _run(program) == "[] False"
 
 
-def test_only_the_distributed_package_needs_ray():
+def test_only_workers_and_trials_need_ray():
+    on_ray = {"pool", "population", "scheduling", "searching", "trial", "tuner"}
+    needing = {"ganntk.distributed", *(f"ganntk.sweeps.{name}" for name in on_ray)}
     names = [
         found.name
         for found in pkgutil.walk_packages(ganntk.__path__, "ganntk.")
-        if not found.name.startswith("ganntk.distributed") and not found.name.endswith(".__main__")
+        if not any(f"{found.name}.".startswith(f"{name}.") for name in needing)
+        and not found.name.endswith(".__main__")
     ]
+    assert "ganntk.sweeps.tuning" in names
     _run(
         f"import sys, importlib; sys.modules['ray'] = None\n"
         f"for name in {names}: importlib.import_module(name)"

@@ -1,0 +1,108 @@
+"""A sweep on nodes with eight fake GPUs each; a program of test_fake_cluster.py.
+
+``python fake_cluster.py NODES WORKERS FOLDER``: as many trials of so many workers as there are GPUs
+for, all at once. When all run, the sweep is interrupted. Prints one JSON object.
+"""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+
+from ganntk.distributed.ray_session import stay_on_loopback
+
+stay_on_loopback()
+# Many processes that start at once on two cores answer late, and compile the same programs.
+os.environ |= {
+    "JAX_COMPILATION_CACHE_DIR": tempfile.mkdtemp(prefix="jax-cache-"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "900",
+    "RAY_gcs_server_request_timeout_seconds": "900",
+    "RAY_health_check_timeout_ms": "600000",
+    "RAY_health_check_initial_delay_ms": "600000",
+    "RAY_worker_register_timeout_seconds": "900",
+    "OMP_NUM_THREADS": "1",
+}
+
+import psutil  # noqa: E402
+import ray  # noqa: E402
+from ray.cluster_utils import Cluster  # noqa: E402
+
+from ganntk import sweeps  # noqa: E402
+from ganntk.sweeps.ledger import State  # noqa: E402
+from tests.sweeps.given import sweep_of  # noqa: E402
+
+GPUS = 8
+
+
+class Watcher:
+    """Interrupts when as many trials run as there are."""
+
+    def __init__(self, cluster):
+        self.most, self.free, self.cluster = 0, -1.0, cluster
+        self.began, self.seconds = time.monotonic(), 0.0
+
+    def phase(self, sentence):
+        """Nothing."""
+
+    def shared(self, made, found):
+        """Nothing."""
+
+    def trials(self, counts, total, best):
+        """Count those that run."""
+        self.most = max(self.most, counts[State.RUNNING])
+        if counts[State.RUNNING] == total and not self.seconds:
+            self.seconds = time.monotonic() - self.began
+            self.free = ray.available_resources().get("GPU", 0.0)
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def main():
+    """Carry the sweep out until it is interrupted."""
+    nodes, workers, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    trials = nodes * GPUS // workers
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0})
+    for _ in range(nodes):
+        cluster.add_node(num_cpus=GPUS, num_gpus=GPUS, object_store_memory=100 * 2**20)
+    sweep = sweep_of(
+        folder,
+        budget={"trials": trials},
+        run={
+            "steps": 10**7,
+            "data": {"size": 16},
+            "points": {"count": 16},
+            "cluster": {
+                "address": cluster.address,
+                "workers": workers,
+                "cpus_per_worker": 0.1,
+                "gpus_per_worker": 1,
+            },
+        },
+    )
+    watcher, is_interrupted = Watcher(cluster), False
+    try:
+        sweeps.run(sweep, watcher)
+    except KeyboardInterrupt:
+        is_interrupted = True
+    # The sweep has left the cluster, and its trials with it.
+    ray.init(address=cluster.address, log_to_driver=False)
+    time.sleep(5)
+    found = {
+        "most": watcher.most,
+        "trials": trials,
+        "seconds": watcher.seconds,
+        "free_while": watcher.free,
+        "interrupted": is_interrupted,
+        "free_after": ray.available_resources().get("GPU", 0.0),
+    }
+    ray.shutdown()
+    cluster.shutdown()
+    found["left"] = [p.name() for p in psutil.Process().children(recursive=True)]
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()

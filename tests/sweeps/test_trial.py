@@ -1,0 +1,134 @@
+"""A trial begins, goes on, or finds itself at its end; without a Ray."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ray", reason="trials report to Ray Tune")
+
+from ganntk import config, distributed
+from ganntk.checkpoint import store
+from ganntk.distributed import Company
+from ganntk.distributed.shared import Shared
+from ganntk.run_folder import RunFolder
+from ganntk.sweeps import settings
+from ganntk.sweeps.population import adopt
+from ganntk.sweeps.trial import (
+    DRIVER_CPUS,
+    Quiet,
+    Surroundings,
+    go_on,
+    last_values,
+    resources,
+)
+from ganntk.telemetry import MemorySink, Record
+from tests.sweeps.given import sweep_of
+
+
+class Interrupting(MemorySink):
+    """Ends a run at a step, as Ray Tune ends a trial."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def write(self, record: Record) -> None:
+        super().write(record)
+        if record.step == self.step:
+            raise SystemExit
+
+
+class Counting(Shared):
+    """Keeps what is made."""
+
+    def __init__(self) -> None:
+        self.values: dict = {}
+        self.found = 0
+
+    def value(self, key, make):
+        self.found += key in self.values
+        if key not in self.values:
+            self.values[key] = make()
+        return self.values[key]
+
+
+def _points(uri: str) -> np.ndarray:
+    saved = RunFolder(uri).read_images()
+    assert saved is not None
+    return saved.rows
+
+
+def test_a_trial_that_was_ended_goes_on_to_the_same_rows(tmp_path: Path):
+    sweep = sweep_of(tmp_path)
+    whole, cut = (settings.run_of(sweep, number, {"lam.value": 2.0}) for number in (0, 1))
+    go_on(whole, Company())
+    with pytest.raises(SystemExit):
+        go_on(cut, Company([Interrupting(15)]))
+    assert RunFolder(cut.run_uri).read_result() is None
+    again = MemorySink()
+    result = go_on(cut, Company([again]))
+    assert min(record.step for record in again.records) > 5
+    np.testing.assert_array_equal(_points(cut.run_uri), _points(whole.run_uri))
+    # At its end it is asked once more, when the driver was killed before it was told.
+    silent = MemorySink()
+    assert go_on(cut, Company([silent])) == result
+    assert silent.records == []
+
+
+def test_a_trial_without_a_checkpoint_begins_anew(tmp_path: Path):
+    run = settings.run_of(sweep_of(tmp_path), 0, {})
+    RunFolder.create(run.run_uri, config.dump(run))
+    assert go_on(run, Company())["steps"] == 20
+
+
+def test_trials_of_two_lams_share_all_that_no_lam_decides(tmp_path: Path):
+    sweep, shared = sweep_of(tmp_path), Counting()
+    for number, lam in enumerate((1.0, 2.0)):
+        run = settings.run_of(sweep, number, {"lam.value": lam})
+        go_on(run, Company(shared=shared))
+        alone = config.with_values(run, {"run_uri": str(tmp_path / f"alone{number}")})
+        distributed.run(alone, Quiet())
+        np.testing.assert_array_equal(_points(run.run_uri), _points(alone.run_uri))
+    assert sorted(key.split("-")[0] for key in shared.values) == ["data", "gram", "start0"]
+    assert shared.found == 3
+    other = settings.run_of(sweep, 2, {"kernel": "rbf"} | {"kernel": {"type": "rbf"}})
+    go_on(other, Company(shared=shared))
+    assert len(shared.values) == 5  # the same rows, another K(X, X), another start
+
+
+def test_the_last_values_are_those_of_the_step_that_is_kept(tmp_path: Path):
+    run = settings.run_of(sweep_of(tmp_path), 0, {})
+    result: Mapping = go_on(run, Company())
+    values = last_values(run, result)
+    assert values["loss_per_real"] == result["loss_per_real"]
+    assert values["lam"] == 1.0
+    assert "gradient_norm" in values
+    assert "step" not in values
+
+
+def test_a_trial_that_adopts_a_state_goes_on_with_its_own_lam(tmp_path: Path):
+    sweep = sweep_of(tmp_path)
+    donor, other = (settings.run_of(sweep, n, {"lam.value": v}) for n, v in ((0, 1.0), (1, 3.0)))
+    with pytest.raises(SystemExit):
+        go_on(donor, Company([Interrupting(15)]))
+    go_on(other, Company())
+    adopt(donor.run_uri, other)
+    latest = store.latest(donor.run_uri)
+    assert latest is not None
+    seen = MemorySink()
+    result = go_on(other, Company([seen]))
+    steps = [record.step for record in seen.records if "loss" in record.values]
+    assert steps[0] == latest.step + 5
+    assert {record.values["lam"] for record in seen.records if "lam" in record.values} == {3.0}
+    assert (result["lam"], result["steps"]) == (3.0, 20)
+
+
+def test_the_bundles_of_a_trial(tmp_path: Path):
+    sweep = sweep_of(tmp_path, run={"cluster": {"gpus_per_worker": 0.5, "cpus_per_worker": 2}})
+    given = Surroundings(sweep, None, {"CPU": 2, "GPU": 0.5})
+    worker = {"CPU": 2.0, "GPU": 0.5}
+    assert resources({}, given) == [worker]
+    assert resources({"cluster.workers": 3}, given) == [{"CPU": DRIVER_CPUS}, *[worker] * 3]
+    assert resources({"kernel": "nonsense"}, given) == [{"CPU": DRIVER_CPUS}]
