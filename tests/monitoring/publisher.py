@@ -24,7 +24,8 @@ def main(address: str, seconds: float) -> None:
                 labels = {"measure": measure, "point": str(point)}
                 recorder.record(0, {"trial_front": 0.2 + point}, labels)
         for level in ("32x32", "64x64"):
-            recorder.record(0, {"level_loss": 1.5}, {"level": level})
+            values = {"level_loss": 1.5, "level_lam": 3.0, "level_weight": 0.5}
+            recorder.record(0, values, {"level": level})
         for rows in ("generated", "held out"):
             labels = {"features": "random", "measure": "frechet", "rows": rows}
             recorder.record(0, {"quality": 4.2}, labels)

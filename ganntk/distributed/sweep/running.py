@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 import os
 from typing import Any
 
@@ -15,6 +16,7 @@ from ganntk.distributed.monitored import RayMetricsSink
 from ganntk.distributed.ray_session import session, stay_on_loopback
 from ganntk.distributed.sweep import plan as plans
 from ganntk.distributed.sweep import results, search
+from ganntk.distributed.sweep.front import Point, front_of
 from ganntk.distributed.sweep.plan import Plan
 from ganntk.distributed.sweep.results import Summary
 from ganntk.distributed.sweep.trial import carry_out
@@ -91,6 +93,8 @@ class Progress(Callback):
         self._plan = plan
         self._recorder: Recorder | None = None
         self._best: float | None = None
+        self._costs: dict[str, Point] = {}
+        self._front: list[Point] = []
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Count the trials."""
@@ -109,6 +113,19 @@ class Progress(Callback):
         best = value if self._best is None else better(self._best, value)
         self._best = best
         self._records().record(iteration, {"trial_best": best}, {"measure": metric})
+        seconds = float(result.get("time_total_s", 0.0))
+        self._costs[trial.trial_id] = Point(value, seconds)
+        self._record_front(iteration)
+
+    def _record_front(self, iteration: int) -> None:
+        """The trade-offs between the metric and its time; a point that is gone is forgotten."""
+        before, front = len(self._front), front_of(self._costs.values(), self._plan.mode)
+        self._front = front
+        gone = [Point(math.nan, math.nan)] * max(0, before - len(front))
+        for number, point in enumerate([*front, *gone]):
+            for measure, value in zip((self._plan.metric, "seconds"), point, strict=True):
+                labels = {"measure": measure, "point": str(number)}
+                self._records().record(iteration, {"trial_front": value}, labels)
 
     def _records(self) -> Recorder:
         if self._recorder is None:
