@@ -135,10 +135,28 @@ CONVERGENCE = Row(
             "Median over generated rows, when pictures are taken: 0 is a copy. report.html in the "
             "run's folder shows the pairs.",
             curve("nearest_distance"),
-            width=8,
+            width=12,
             steps=((0, "red"), (1e-6, "green")),
             least=0,
         ),
+        Panel(
+            "Novelty",
+            "Of a run that is watched: similarity to the nearest real image, memorisation (0.5 as "
+            "new as fresh rows, 1 copies), and the kernel distance to held-out rows.",
+            (
+                Query(by_run("am_ssim"), "AM-SSIM, {{run}}"),
+                Query(by_run("memorisation"), "memorisation, {{run}}"),
+                Query(by_run("held_out_distance"), "held-out distance, {{run}}"),
+            ),
+            width=12,
+            needs="checks",
+        ),
+    ),
+)
+
+LEVELS = Row(
+    "Do all resolutions take part?",
+    (
         Panel(
             "Objective by level",
             "Of a run with several resolutions: each falls; one that stands still has a lam that "
@@ -155,16 +173,20 @@ CONVERGENCE = Row(
             needs="levels",
         ),
         Panel(
-            "Novelty",
-            "Of a run that is watched: similarity to the nearest real image, memorisation (0.5 as "
-            "new as fresh rows, 1 copies), and the kernel distance to held-out rows.",
-            (
-                Query(by_run("am_ssim"), "AM-SSIM, {{run}}"),
-                Query(by_run("memorisation"), "memorisation, {{run}}"),
-                Query(by_run("held_out_distance"), "held-out distance, {{run}}"),
-            ),
+            "Weight of levels",
+            "Of a run with several resolutions: how much each counts now. Coarse ones begin.",
+            (Query(f"max by (run, level) ({series('level_weight')})", "{{level}}, {{run}}"),),
             width=8,
-            needs="checks",
+            least=0,
+            needs="levels",
+        ),
+        Panel(
+            "lam of levels",
+            "Training time of the discriminator of each resolution.",
+            (Query(f"max by (run, level) ({series('level_lam')})", "{{level}}, {{run}}"),),
+            width=8,
+            is_log=True,
+            needs="levels",
         ),
     ),
 )
@@ -337,4 +359,4 @@ STATE = Row(
     ),
 )
 
-ROWS = (HEALTH, CONVERGENCE, SPEED, NUMERICS, STATE, QUALITY)
+ROWS = (HEALTH, CONVERGENCE, SPEED, NUMERICS, LEVELS, STATE, QUALITY)

@@ -37,6 +37,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="URI",
         help="folder for trained classifiers; `features` beside the run folder without it",
     )
+    parser.add_argument(
+        "--publish",
+        metavar="ADDRESS",
+        help="also send the numbers to the monitoring of a Ray cluster, `auto` in one of its jobs",
+    )
 
 
 def evaluate(options: argparse.Namespace, out: TextIO) -> None:
@@ -64,6 +69,10 @@ def evaluate(options: argparse.Namespace, out: TextIO) -> None:
     reference = source_of(options.reference).load()
     held_out = None if options.held_out is None else source_of(options.held_out).load()
     quality = evaluation.evaluate(options.run_uri, reference, held_out, protocol)
+    if options.publish is not None:
+        from ganntk.distributed.publishing import publish_quality
+
+        publish_quality(options.run_uri, quality, options.publish)
     written = {"quality": folder.path(QUALITY), "report": report.write(options.run_uri)}
     out.write(f"{evaluation.text_of(quality)}\n\n{json.dumps(written)}\n")
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from ganntk import levels
 from ganntk.config import RunConfig
 from ganntk.distributed.sets import Sets
@@ -40,3 +42,6 @@ class LevelSets(Sets):
     """Nothing is exchanged between sets, whatever their number of levels."""
 
     worker = LevelsWorker
+
+    def d_elsewhere(self, others: np.ndarray) -> None:
+        """Each level has a discriminator of its own."""

@@ -1,5 +1,6 @@
 """The series of a run in Ray's own metrics, which Prometheus scrapes from every node. Layer 6."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +23,8 @@ class RayMetricsSink:
     """Gauges, counters and histograms of Ray, with the run's name as a label.
 
     Gauges are set again every few seconds, by a thread: a run whose steps take minutes would
-    vanish otherwise, and one whose process has ended does vanish. Ray exports no NaN.
+    vanish otherwise, and one whose process has ended does vanish. Ray exports no NaN: a gauge that
+    becomes one is forgotten.
 
     Args:
         run: name of the run, one value for the whole of it.
@@ -87,7 +89,9 @@ class RayMetricsSink:
         kind, tags = CATALOGUE[name].kind, {"run": self._run, **labels}
         with self._lock:
             metric = self._metric(name)
-            if kind == "gauge":
+            if kind == "gauge" and math.isnan(value):
+                self._levels.pop((name, tuple(labels.items())), None)
+            elif kind == "gauge":
                 self._levels[name, tuple(labels.items())] = value
                 metric.set(value, tags=tags)
             elif kind == "histogram":

@@ -1,11 +1,11 @@
 """Who is told how far a sweep is: telemetry and a person. Layer 7, without Ray."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ganntk.sweeps import outcome
-from ganntk.sweeps.ledger import Ledger, State
+from ganntk.sweeps.ledger import Ledger, State, Trial
 from ganntk.sweeps.settings import SweepConfig
 from ganntk.telemetry import Recorder
 
@@ -51,6 +51,7 @@ class Watched:
     ) -> None:
         self.ledger, self._sweep = ledger, sweep
         self._recorder, self._progress = recorder, progress
+        self._front: set[int] = set()
 
     def tell(self, total: int) -> None:
         """A trial started or ended."""
@@ -65,15 +66,22 @@ class Watched:
             if (least := min(values, default=math.inf)) < math.inf:
                 value = least if mode == "min" else -least
                 self._recorder.record(step, {"trial_best": value}, {"measure": name})
-        for trial in outcome.front_of(trials, self._sweep)[:_MOST_POINTS]:
-            for name in self._sweep.measures:
-                where = {"measure": name, "point": str(trial.number)}
-                self._recorder.record(step, {"trial_front": trial.last(name)}, where)
+        self._record_front(step, outcome.front_of(trials, self._sweep)[:_MOST_POINTS])
         if best is not None:
             measure = self._sweep.measure
             said = f"best {measure} {best.last(measure):.4g}, trial {best.number}"
         self._recorder.flush()
         self._progress.trials(counts, total, said)
+
+    def _record_front(self, step: int, front: Sequence[Trial]) -> None:
+        now = {trial.number: trial for trial in front}
+        for number in sorted(now.keys() | self._front):
+            for name in self._sweep.measures:
+                # One that a better one has beaten is not on the front any more: it is forgotten.
+                value = now[number].last(name) if number in now else math.nan
+                where = {"measure": name, "point": str(number)}
+                self._recorder.record(step, {"trial_front": value}, where)
+        self._front = set(now)
 
     def say_shared(self, counts: Mapping[str, int]) -> None:
         """What sharing saved."""

@@ -44,7 +44,6 @@ loss_per_real | gauge | | | The objective divided by the number of real rows.
 d_real | gauge | | | Mean discriminator value on the real rows.
 d_points | gauge | | | Mean discriminator value on the generated rows.
 d_held_out | gauge | | | Mean discriminator value on real rows that the run does not learn from.
-level_loss | gauge | | level | The objective of one level of resolution.
 non_finite_steps | counter | | | Steps whose objective was not finite: the run ends there.
 gradient_norm | gauge | | | Euclidean norm of the gradient of what is optimised.
 lam | gauge | | | Training time of the discriminator.

@@ -1,14 +1,17 @@
-"""Records what a single run without variants does not: a sweep, levels, an evaluation. A driver.
+"""Records what a run without variants does not: a sweep, levels, an evaluation. A driver.
 
 `python -m tests.monitoring.publisher ADDRESS SECONDS` stays so long: Ray forgets the gauges of a
-process that is gone.
+process that is gone. With `evaluated` for the seconds it publishes an evaluation, and leaves.
 """
 
 import sys
 import time
 
 from ganntk.distributed.monitored import RayMetricsSink
+from ganntk.distributed.publishing import publish_quality
 from ganntk.distributed.ray_session import session
+from ganntk.evaluation.quality import Measured, Quality, Table
+from ganntk.metrics.intervals import Estimate
 from ganntk.telemetry import Recorder
 
 
@@ -24,13 +27,22 @@ def main(address: str, seconds: float) -> None:
                 labels = {"measure": measure, "point": str(point)}
                 recorder.record(0, {"trial_front": 0.2 + point}, labels)
         for level in ("32x32", "64x64"):
-            recorder.record(0, {"level_loss": 1.5}, {"level": level})
-        for rows in ("generated", "held out"):
-            labels = {"features": "random", "measure": "frechet", "rows": rows}
-            recorder.record(0, {"quality": 4.2}, labels)
+            values = {"level_loss": 1.5, "level_lam": 3.0, "level_weight": 0.5}
+            recorder.record(0, values, {"level": level})
         recorder.record(0, {"d_held_out": 0.4})
         time.sleep(seconds)
 
 
+def evaluated(address: str) -> None:
+    """Publish an evaluation, and leave at once, as `ganntk evaluate --publish` does."""
+    numbers = {"frechet": Estimate(4.2, 4.0, 4.4), "memorisation": Estimate(0.5, 0.4, 0.6)}
+    sets = [Measured(name, 64, numbers) for name in ("generated", "held out")]
+    quality = Quality("digits", 1733, 64, 0.1, [Table("random", sets)])
+    publish_quality("memory://evaluated", quality, address)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    if sys.argv[2] == "evaluated":
+        evaluated(sys.argv[1])
+    else:
+        main(sys.argv[1], float(sys.argv[2]))

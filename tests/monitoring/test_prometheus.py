@@ -67,6 +67,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             drivers.append(
                 _start(head, folder, "ganntk", "synthesize", *RUN, "--run_uri", str(uri))
             )
+            drivers.append(_start(head, folder, "tests.monitoring.publisher", seconds="evaluated"))
             drivers.append(_start(head, folder, "tests.monitoring.publisher", seconds="600"))
             _lose_a_worker_on_the_way(head, prometheus)
             yield Watched(prometheus, head, uri.name, drivers[0])
