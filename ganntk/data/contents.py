@@ -31,6 +31,7 @@ class Contents:
             [0, 1].
         labels: the class of each row, or None.
         class_names: names of classes by their label, where they have any.
+        aliases: other names of classes, such as ids, and their labels.
         attributes: what holds for each row, by name.
         files: where each row comes from; empty where rows have no file of their own.
         terms: under which terms the data may be used, as far as the source knows.
@@ -41,6 +42,7 @@ class Contents:
     take: Take
     labels: Int64[np.ndarray, " rows"] | None = None
     class_names: Mapping[int, str] = field(default_factory=dict)
+    aliases: Mapping[str, int] = field(default_factory=dict)
     attributes: Mapping[str, Bool[np.ndarray, " rows"]] = field(default_factory=dict)
     files: Sequence[str] = ()
     terms: str = ""
@@ -55,16 +57,16 @@ class Contents:
         Raises:
             InputError: no class has that name.
         """
-        by_name = {name: label for label, name in self.class_names.items()}
+        by_name = {**self.aliases, **{name: label for label, name in self.class_names.items()}}
         return [self._label(wanted, by_name) for wanted in classes]
 
     def _label(self, wanted: int | str, by_name: Mapping[str, int]) -> int:
         if str(wanted) in by_name:
             return by_name[str(wanted)]
-        if isinstance(wanted, int):
+        if str(wanted).isdigit():
             # YAML reads the folder name 007 as a number.
-            same = [label for name, label in by_name.items() if _is_number(name, wanted)]
-            return same[0] if len(same) == 1 else wanted
+            same = [label for name, label in by_name.items() if _is_number(name, int(wanted))]
+            return same[0] if len(same) == 1 else int(wanted)
         known = ", ".join(list(by_name)[:20]) or "numbers: they have no names here"
         raise InputError(f"there is no class {wanted!r}: choose among {known}")
 
@@ -83,12 +85,13 @@ def in_memory(rows: np.ndarray, name: str) -> Take:
 def in_files(uris: Sequence[str]) -> Take:
     """How pictures are taken that are a file each; several are read and decoded at once."""
 
-    def one(uri: str, shape: Shaped) -> np.ndarray:
-        return shape.shaped(decode(storage.read_bytes(uri), name=uri), uri)
-
     def take(kept: Int64[np.ndarray, " kept"], shape: Shaped) -> Images:
+        def one(index: int) -> np.ndarray:
+            uri = uris[index]
+            return shape.shaped(decode(storage.read_bytes(uri), name=uri), uri)
+
         with ThreadPoolExecutor(_THREADS) as threads:
-            return list(threads.map(lambda i: one(uris[i], shape), kept))
+            return list(threads.map(one, kept.tolist()))
 
     return take
 

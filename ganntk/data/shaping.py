@@ -1,6 +1,7 @@
 """One shape for images of many shapes: cropped, grey or in colour, and resized. Layer 2."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -99,7 +100,7 @@ class Shaped:
         return image[y : y + h, x : x + w]
 
 
-def stacked(images: "list[np.ndarray] | np.ndarray", names: list[str]) -> np.ndarray:
+def stacked(images: Sequence[np.ndarray] | np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Put images of one shape into one array.
 
     Args:
