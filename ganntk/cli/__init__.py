@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ganntk import __version__
-from ganntk.cli import evaluate
+from ganntk.cli import data, evaluate
 from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
 
 _DESCRIPTION = "Synthesise images from few images with neural tangent kernels."
@@ -81,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_options(evaluation)
     evaluation.set_defaults(command=_evaluate)
+
+    data.add_commands(commands.add_parser("data", help="describe a source, or convert it"))
 
     report = commands.add_parser("report", help="draw report.html of a run folder again")
     report.add_argument("run_uri", help="the run's folder, on any storage")

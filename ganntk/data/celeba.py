@@ -1,7 +1,7 @@
 """CelebA: aligned faces and the forty attributes of each. Layer 2."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -109,7 +109,7 @@ def read_attributes(text: str, *, name: str) -> Attributes:
     return Attributes([row[0] for row in rows], names, values == "1")
 
 
-def _by_picture(uri: str, pictures: "list[str]") -> Mapping[str, Bool[np.ndarray, " rows"]]:
+def _by_picture(uri: str, pictures: Sequence[str]) -> Mapping[str, Bool[np.ndarray, " rows"]]:
     """The attributes of each picture, by name."""
     found = read_attributes(storage.read_text(uri), name=uri)
     places = {file: line for line, file in enumerate(found.files)}
