@@ -41,7 +41,7 @@ def test_new_folder_holds_the_configuration(folder):
 @pytest.mark.parametrize("name", ["config.yaml", "result.json", "metrics.jsonl"])
 def test_folder_that_holds_a_run_is_refused_and_untouched(tmp_path, name):
     storage.write_text(str(tmp_path / name), "precious")
-    with pytest.raises(InputError, match="already holds a run: choose another --run_uri, or del"):
+    with pytest.raises(InputError, match="already holds a run"):
         RunFolder.create(str(tmp_path), CONFIG)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "precious"
@@ -161,3 +161,12 @@ def test_run_folder_works_in_an_object_store():
     save(folder, rows(4, 8, 8, 1))
     assert folder.sample_uris() == {3: "memory://test-run-folder/run/samples/00000003.png"}
     assert RunFolder.open(folder.uri).read_images() is not None
+
+
+def test_what_earlier_versions_did_not_save_is_filled_in(folder):
+    uri = save(folder, rows(3, 4, 4, 1))
+    storage.write_table(uri, storage.read_table(uri).drop_columns(["nearest_ssim", "worker"]))
+    saved = folder.read_images()
+    assert saved is not None
+    assert np.isnan(saved.nearest_ssim).all()
+    np.testing.assert_array_equal(saved.worker, np.zeros(3))

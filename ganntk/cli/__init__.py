@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ganntk import __version__
-from ganntk.cli import data, evaluate
+from ganntk.cli import data, evaluate, export
 from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
 
 _DESCRIPTION = "Synthesise images from few images with neural tangent kernels."
@@ -87,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="draw report.html of a run folder again")
     report.add_argument("run_uri", help="the run's folder, on any storage")
     report.set_defaults(command=_report)
+
+    export.add_options(commands.add_parser("export", help="the rows of a run as files to open"))
 
     doctor = commands.add_parser(
         "doctor", help="say what works on this machine and what is missing"

@@ -259,7 +259,7 @@ def _table(
     if contents.labels is not None:
         columns["label"] = contents.labels[kept]
     if len(contents.files):
-        columns["file"] = [contents.files[i].rsplit("/", 1)[-1] for i in kept.tolist()]
+        columns["file"] = [contents.files[int(i)].rsplit("/", 1)[-1] for i in kept]
     columns |= {name: contents.attributes[name][kept] for name in contents.attributes}
     description = _description(conversion, rows.shape[1:], rows.dtype.name)
     description["fingerprint"] = _fingerprint([digests])

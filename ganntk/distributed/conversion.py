@@ -43,8 +43,9 @@ def _written(conversion: Conversion) -> Iterator[Part]:
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     count = len(conversion.parts)
     numbers = data.range(count, override_num_blocks=count)
+    writer: Any = _PartWriter
     written = numbers.map(
-        _PartWriter, fn_constructor_args=(conversion,), concurrency=(1, count), num_cpus=1
+        writer, fn_constructor_args=(conversion,), concurrency=(1, count), num_cpus=1
     )
     for row in written.iter_rows():
         if row["refusal"]:

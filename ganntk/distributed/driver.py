@@ -254,6 +254,8 @@ def _save_images(run: Started, ended: Ended) -> None:
         d=finished.d,
         nearest_real=finished.nearest_real,
         nearest_distance=finished.nearest_distance,
+        nearest_ssim=finished.nearest_ssim,
+        worker=finished.worker,
     )
 
 

@@ -9,10 +9,9 @@ from ganntk import batches, generation, synthesis
 from ganntk.config import RunConfig
 from ganntk.coupling import Generator
 from ganntk.distributed.device import OnDevice
-from ganntk.distributed.worker import Finished, Prepared, problem_of
+from ganntk.distributed.worker import Finished, Prepared, finished_of, problem_of
 from ganntk.generation import Generation, GeneratorState, Share
 from ganntk.generators.network import Weights
-from ganntk.metrics import nearest
 from ganntk.typing import Rows
 
 
@@ -33,7 +32,7 @@ class GeneratorWorker(OnDevice):
     """One device that answers for batches; a plain object, with or without Ray."""
 
     def __init__(self, config: RunConfig, rank: int = 0) -> None:
-        self._config = config
+        self._config, self._rank = config, rank
         self._x: Rows = jnp.zeros((0,))
 
     def prepare(self) -> Prepared:
@@ -87,5 +86,6 @@ class GeneratorWorker(OnDevice):
                 self._generation, self._x, rows, jnp.asarray(lam), jnp.asarray(chunk)
             )
         points = np.asarray(rows, np.float32)
-        found = nearest(points, self._training)
-        return Finished(points, np.asarray(d), found.index, found.distance, float(loss), lam)
+        return finished_of(
+            points, np.asarray(d), self._training, rank=self._rank, loss=float(loss), lam=lam
+        )

@@ -12,7 +12,7 @@ from ganntk import batches, synthesis
 from ganntk.config import RunConfig
 from ganntk.coupling import Batchwise, sets_of
 from ganntk.distributed.device import OnDevice
-from ganntk.metrics import nearest
+from ganntk.metrics import nearest, structural
 from ganntk.synthesis import Problem, StepReport, SynthesisState
 from ganntk.typing import Rows
 
@@ -48,8 +48,44 @@ class Finished:
     d: Float[np.ndarray, " m"]
     nearest_real: Int[np.ndarray, " m"]
     nearest_distance: Float[np.ndarray, " m"]
+    nearest_ssim: Float[np.ndarray, " m"]
+    worker: Int[np.ndarray, " m"]
     loss: float
     lam: float
+
+
+def finished_of(
+    points: Float32[np.ndarray, "m ..."],
+    d: Float[np.ndarray, " m"],
+    training: Float32[np.ndarray, "given ..."],
+    *,
+    rank: int,
+    loss: float,
+    lam: float,
+) -> Finished:
+    """Look for the nearest real row of each generated one.
+
+    Args:
+        points: generated rows.
+        d: the discriminator on each.
+        training: the rows that a person gave.
+        rank: of the worker that has the rows.
+        loss: the objective.
+        lam: training time.
+    """
+    found = nearest(points, training)
+    has_ssim = points.ndim == 4 and min(points.shape[1:3]) >= structural.WINDOW
+    ssim = structural.matched(points, training[found.index]) if has_ssim else np.nan
+    return Finished(
+        points=points,
+        d=d,
+        nearest_real=found.index,
+        nearest_distance=found.distance,
+        nearest_ssim=np.full(len(points), ssim, np.float32),
+        worker=np.full(len(points), rank, np.int64),
+        loss=loss,
+        lam=lam,
+    )
 
 
 def problem_of(config: RunConfig) -> Problem:
@@ -73,7 +109,7 @@ class Worker(OnDevice):
     """
 
     def __init__(self, config: RunConfig, rank: int = 0) -> None:
-        self._config = config
+        self._config, self._rank = config, rank
         self._problem = problem_of(config)
         self._members = range(rank, sets_of(config.coupling), config.cluster.workers)
         self._states: list[SynthesisState] = []
@@ -131,13 +167,12 @@ class Worker(OnDevice):
             with synthesis.numerics():
                 loss, d = self._looked(member, state)
             points = np.asarray(state.points, np.float32)
-            neighbours = nearest(points, self._training)
             found.append(
-                Finished(
-                    points=points,
-                    d=np.asarray(d),
-                    nearest_real=neighbours.index,
-                    nearest_distance=neighbours.distance,
+                finished_of(
+                    points,
+                    np.asarray(d),
+                    self._training,
+                    rank=self._rank,
                     loss=float(loss),
                     lam=float(state.lam),
                 )
