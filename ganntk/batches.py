@@ -170,7 +170,8 @@ def advance(
         NonFiniteObjectiveError: the objective or the gradient is not finite.
     """
     first = int(state.step)
-    state, padded = _advance(batched, x, key, state, jnp.asarray(steps), longest or steps)
+    room = synthesis.room_for(longest or steps)
+    state, padded = _advance(batched, x, key, state, jnp.asarray(steps), room)
     return state, synthesis.checked(first, padded, steps, x.dtype)
 
 

@@ -205,7 +205,8 @@ def advance(
         NonFiniteObjectiveError: the objective or the gradient is not finite.
     """
     first = int(state.step)
-    state, padded = _advance(given, reals, state, jnp.asarray(steps), longest or steps)
+    room = synthesis.room_for(longest or steps)
+    state, padded = _advance(given, reals, state, jnp.asarray(steps), room)
     loosest = max((real.gram.dtype for real in reals), key=lambda dtype: jnp.finfo(dtype).eps)
     return state, synthesis.checked(first, padded, steps, loosest)
 

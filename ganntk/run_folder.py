@@ -11,7 +11,6 @@ file                             holds
 ``checkpoints/``                 the state at some steps: `ganntk.checkpoint`
 ``result.json``                  the numbers of the finished run; written last
 ``generated/part-*.parquet``     more rows of a generator, from `ganntk sample`
-``generator/``                   a generator as a program, from `ganntk export`
 ``interpolations.png``           ways between codes of a generator, from `ganntk sample`
 ``quality.json``                 what `ganntk evaluate` measured, at any time
 ``report.html``                  drawn from the others, at any time
@@ -19,11 +18,14 @@ file                             holds
 
 Columns of ``images``: ``image`` (the float32 values, an Arrow fixed-shape tensor; readers that do
 not know the extension see a list of numbers), ``index`` (of the generated row), ``seed``,
-``step``, ``d`` (the discriminator at that row), ``nearest_real`` (index of the nearest real row),
-``nearest_distance`` (to it, Euclidean). The shape of a row is also in the schema metadata, key
-``shape``, as JSON. The gaps in the sample pictures are transparent.
+``step``, ``worker`` (that had the row), ``d`` (the discriminator at that row), ``nearest_real``
+(index of the nearest real row), ``nearest_distance`` (to it, Euclidean), ``nearest_ssim`` (to it,
+structural similarity, NaN where rows are no images of at least 4 x 4 pixels). The shape of a row
+is also in the schema metadata, key ``shape``, as JSON. The gaps in the sample pictures are
+transparent.
 """
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,6 +61,8 @@ class SavedImages:
     d: Float32[np.ndarray, " rows"]
     nearest_real: Int[np.ndarray, " rows"]
     nearest_distance: Float32[np.ndarray, " rows"]
+    nearest_ssim: Float32[np.ndarray, " rows"]
+    worker: Int[np.ndarray, " rows"]
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,8 @@ class RunFolder:
         d: Float[np.ndarray, " rows"],
         nearest_real: Int[np.ndarray, " rows"],
         nearest_distance: Float[np.ndarray, " rows"],
+        nearest_ssim: Float[np.ndarray, " rows"] | None = None,
+        worker: Int[np.ndarray, " rows"] | None = None,
     ) -> str:
         """Save the generated rows with what is known of each; returns the URI of the part.
 
@@ -209,6 +215,8 @@ class RunFolder:
             d: the discriminator at each row.
             nearest_real: index of the real row nearest to each.
             nearest_distance: Euclidean distance to that row.
+            nearest_ssim: structural similarity to it; None where it is not known.
+            worker: which one had each row; None for the first.
         """
         count = len(rows)
         columns = {
@@ -218,6 +226,8 @@ class RunFolder:
             "d": np.asarray(d, np.float32),
             "nearest_real": np.asarray(nearest_real, np.int64),
             "nearest_distance": np.asarray(nearest_distance, np.float32),
+            "nearest_ssim": _filled(nearest_ssim, count, np.nan, np.float32),
+            "worker": _filled(worker, count, 0, np.int64),
         }
         uri = self.path("images", _PART)
         storage.write_table(uri, table_of(rows, columns))
@@ -235,7 +245,11 @@ class RunFolder:
         table = self._read_parts("images")
         if table is None:
             return None
-        columns = {name: table[name].to_numpy() for name in table.column_names if name != "image"}
+        known = [field.name for field in dataclasses.fields(SavedImages) if field.name != "rows"]
+        columns = {name: table[name].to_numpy() for name in known if name in table.column_names}
+        # Runs of earlier versions do not say these.
+        columns.setdefault("nearest_ssim", np.full(len(table), np.nan, np.float32))
+        columns.setdefault("worker", np.zeros(len(table), np.int64))
         return SavedImages(rows=_rows(table), **columns)
 
     def read_real(self) -> Rows | None:
@@ -308,6 +322,13 @@ def sheet(rows: Rows, reference: Rows | None = None) -> UInt8[np.ndarray, "heigh
     gaps = images.picture_of(np.zeros_like(rows[..., :1]))
     colours = np.broadcast_to(picture, (*picture.shape[:2], 3))
     return np.concatenate([colours, 255 - gaps], axis=-1)
+
+
+def _filled(
+    values: np.ndarray | None, count: int, otherwise: float, dtype: type[np.generic]
+) -> np.ndarray:
+    """The values, or one for all rows where they are not known."""
+    return np.full(count, otherwise, dtype) if values is None else np.asarray(values, dtype)
 
 
 def table_of(rows: Rows, columns: Mapping[str, np.ndarray]) -> pa.Table:

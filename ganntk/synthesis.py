@@ -27,6 +27,7 @@ from ganntk.typing import Block, Cotangent, Count, Gram, LowRank, Rows, Scalar
 _log = logging.getLogger(__name__)
 
 _SOLVER_THREADS = 1
+_ROOM = 128
 
 # Compiled once each, for the calls outside a step.
 _gram = jax.jit(gram, static_argnums=0, static_argnames="memory_bytes")
@@ -277,8 +278,17 @@ def advance(
     if not 1 <= steps <= longest:
         raise InputError(f"a block of {steps} steps: expected between 1 and {longest}")
     first = int(state.step)
-    state, padded = _advance(problem, real, state, jnp.asarray(steps), longest)
+    state, padded = _advance(problem, real, state, jnp.asarray(steps), room_for(longest))
     return state, checked(first, padded, steps, real.gram.dtype)
+
+
+def room_for(longest: int) -> int:
+    """Reports that the compiled program of blocks up to `longest` has room for.
+
+    Almost all runs get one program, whatever the length of their blocks: programs of other shapes
+    may round otherwise, and a run would depend on how often it is recorded.
+    """
+    return max(_ROOM, 1 << (longest - 1).bit_length())
 
 
 def checked(first: int, report: StepReport, steps: int, dtype: jnp.dtype) -> StepReport:

@@ -161,3 +161,12 @@ def test_run_folder_works_in_an_object_store():
     save(folder, rows(4, 8, 8, 1))
     assert folder.sample_uris() == {3: "memory://test-run-folder/run/samples/00000003.png"}
     assert RunFolder.open(folder.uri).read_images() is not None
+
+
+def test_what_earlier_versions_did_not_save_is_filled_in(folder):
+    uri = save(folder, rows(3, 4, 4, 1))
+    storage.write_table(uri, storage.read_table(uri).drop_columns(["nearest_ssim", "worker"]))
+    saved = folder.read_images()
+    assert saved is not None
+    assert np.isnan(saved.nearest_ssim).all()
+    np.testing.assert_array_equal(saved.worker, np.zeros(3))

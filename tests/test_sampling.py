@@ -106,9 +106,9 @@ assert not [name for name in sys.modules if name.startswith(("ganntk", "flax", "
 
 
 def test_an_exported_generator_needs_neither_ganntk_nor_flax(capsys, run_uri, tmp_path):
-    assert main(["export", run_uri, "--to", str(tmp_path)]) == 0
+    assert main(["export", run_uri, str(tmp_path / "program"), "--format", "program"]) == 0
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
-    about = json.loads(storage.read_text(str(tmp_path / sampling.ABOUT)))
+    about = json.loads(storage.read_text(str(tmp_path / "program" / sampling.ABOUT)))
     assert (about["latent"], about["row_shape"], about["step"]) == (5, [8, 8, 1], 6)
     z = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
     codes, made = tmp_path / "codes.npy", tmp_path / "rows.npy"

@@ -1,30 +1,40 @@
-"""The command ``ganntk``. Layer 7.
+"""The command ``ganntk``. Layer 8.
 
 Exit status 0 when all is well, 2 when something given cannot be used, 1 when a run failed, 130 when
 it was interrupted. Progress and errors go to standard error, results to standard output.
 """
 
 import argparse
-import json
 import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from typing import TextIO
+from collections.abc import Sequence
 
 from ganntk import __version__
-from ganntk.cli import dashboards, evaluate, experiment, sample, sweep
+from ganntk.cli import (
+    dashboards,
+    data,
+    doctor,
+    evaluate,
+    experiment,
+    export,
+    runs,
+    sample,
+    sweep,
+)
+from ganntk.cli.command import Command
 from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
 
 _DESCRIPTION = "Synthesise images from few images with neural tangent kernels."
+_MODULES = (runs, evaluate, sample, export, sweep, experiment, data, dashboards, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status."""
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
-    command: Callable[[argparse.Namespace, list[str]], int] | None = options.command
+    command: Command | None = options.command
     if command is None:
         parser.print_help(sys.stderr)
         return 2
@@ -54,167 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verbose", action="store_true", help="say more on standard error")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-
-    _add_runs(commands)
-    _add_results(commands)
-    _add_generators(commands)
-    _add_many_runs(commands)
-
-    shown = commands.add_parser("dashboards", help="Grafana's dashboards: build them, push them")
-    dashboards.add_options(shown)
-    shown.set_defaults(command=_dashboards)
-
-    doctor = commands.add_parser(
-        "doctor", help="say what works on this machine and what is missing"
-    )
-    doctor.set_defaults(command=_doctor)
+    for module in _MODULES:
+        module.add_to(commands)
     return parser
-
-
-def _add_runs(commands: argparse._SubParsersAction) -> None:
-    """One run."""
-    synthesize = commands.add_parser(
-        "synthesize",
-        help="synthesise rows, and leave a run folder with a report",
-        usage="ganntk synthesize [--config FILE] [--a.b VALUE]...",
-        epilog="Every key of the configuration is an option, such as --steps 1000 or --lam 5.12.",
-        allow_abbrev=False,
-    )
-    synthesize.add_argument("--config", metavar="FILE", help="YAML file, on any storage")
-    synthesize.set_defaults(command=_synthesize)
-
-    resume = commands.add_parser(
-        "resume",
-        help="go on with a run from its last checkpoint",
-        usage="ganntk resume RUN_URI [--steps N] [--a.b VALUE]...",
-        epilog="Options may change steps, cluster, checkpoints, report_every and sample_every.",
-        allow_abbrev=False,
-    )
-    resume.add_argument("run_uri", help="the run's folder, on any storage")
-    resume.set_defaults(command=_resume)
-
-
-def _add_results(commands: argparse._SubParsersAction) -> None:
-    """What is done with a run that ended."""
-    evaluation = commands.add_parser(
-        "evaluate",
-        help="measure a run's rows beside training, held-out and noisy rows",
-        allow_abbrev=False,
-    )
-    evaluate.add_options(evaluation)
-    evaluation.set_defaults(command=_plain(evaluate.evaluate))
-
-    report = commands.add_parser("report", help="draw report.html of a run folder again")
-    report.add_argument("run_uri", help="the run's folder, on any storage")
-    report.set_defaults(command=_report)
-
-
-def _add_many_runs(commands: argparse._SubParsersAction) -> None:
-    """What carries out many runs."""
-    sweeping = commands.add_parser(
-        "sweep",
-        help="run many configurations on a cluster, and say which is best",
-        usage="ganntk sweep --config FILE [--a.b VALUE]... | ganntk sweep --resume SWEEP_URI",
-        epilog="Options change the sweep, as --budget.trials 40, or its runs, as --run.steps 200.",
-        allow_abbrev=False,
-    )
-    sweep.add_options(sweeping)
-    sweeping.set_defaults(command=sweep.sweep)
-
-    reproduced = commands.add_parser(
-        "experiment",
-        help="carry out an experiment of the paper: a table and a figure",
-        usage="ganntk experiment NAME [--scale small] [--to FOLDER] [--a.b VALUE]...",
-        allow_abbrev=False,
-    )
-    experiment.add_options(reproduced)
-    reproduced.set_defaults(command=_experiment)
-
-
-def _add_generators(commands: argparse._SubParsersAction) -> None:
-    """What is done with a trained generator."""
-    drawn = commands.add_parser("sample", help="draw rows of a trained generator to Parquet")
-    sample.add_options(drawn)
-    drawn.set_defaults(command=_plain(sample.sample))
-    exported = commands.add_parser(
-        "export", help="write a trained generator as a program for JAX alone"
-    )
-    sample.add_export_options(exported)
-    exported.set_defaults(command=_plain(sample.write_program))
-
-
-def _plain(
-    command: Callable[[argparse.Namespace, TextIO], None],
-) -> Callable[[argparse.Namespace, list[str]], int]:
-    """A command without further words that writes to standard output."""
-
-    def carry_out(options: argparse.Namespace, rest: list[str]) -> int:
-        _refuse(rest)
-        command(options, sys.stdout)
-        return 0
-
-    return carry_out
-
-
-def _synthesize(options: argparse.Namespace, overrides: list[str]) -> int:
-    # Imported here: asking for help must not wait for JAX.
-    from ganntk import config
-    from ganntk.cli.progress import progress
-    from ganntk.distributed import run
-
-    configuration = config.load(options.config, overrides)
-    with progress() as shown:
-        result = run(configuration, shown)
-    sys.stdout.write(json.dumps(vars(result)) + "\n")
-    return 0
-
-
-def _resume(options: argparse.Namespace, overrides: list[str]) -> int:
-    from ganntk import config
-    from ganntk.cli.progress import progress
-    from ganntk.distributed import resume
-    from ganntk.run_folder import CONFIG, RunFolder
-
-    given = RunFolder.open(options.run_uri).path(CONFIG)
-    configuration = config.load(given, [*overrides, "--run_uri", options.run_uri])
-    with progress() as shown:
-        result = resume(configuration, shown)
-    sys.stdout.write(json.dumps(vars(result)) + "\n")
-    return 0
-
-
-def _evaluate(options: argparse.Namespace, rest: list[str]) -> int:
-    _refuse(rest)
-    evaluate.evaluate(options, sys.stdout)
-    return 0
-
-
-def _experiment(options: argparse.Namespace, overrides: list[str]) -> int:
-    experiment.carry_out(options, overrides, sys.stdout)
-    return 0
-
-
-def _report(options: argparse.Namespace, rest: list[str]) -> int:
-    from ganntk import report
-
-    _refuse(rest)
-    sys.stdout.write(report.write(options.run_uri) + "\n")
-    return 0
-
-
-def _dashboards(options: argparse.Namespace, rest: list[str]) -> int:
-    _refuse(rest)
-    dashboards.dashboards(options, sys.stdout)
-    return 0
-
-
-def _doctor(options: argparse.Namespace, rest: list[str]) -> int:
-    from ganntk.cli.doctor import examine
-
-    _refuse(rest)
-    return examine(sys.stdout)
-
-
-def _refuse(rest: list[str]) -> None:
-    if rest:
-        raise InputError(f"unexpected {' '.join(rest)!r}: see `ganntk --help`")

@@ -1,4 +1,4 @@
-"""``ganntk dashboards``: what Grafana and Prometheus show of runs. Layer 7."""
+"""``ganntk dashboards``: what Grafana and Prometheus show of runs. Layer 8."""
 
 import argparse
 import json
@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import ganntk
+from ganntk.cli.command import Commands, plain
 from ganntk.errors import InputError
 from ganntk.grafana import TOKEN_VARIABLE, Grafana
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+def add_to(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("dashboards", help="Grafana's dashboards: build them, push them")
+    parser.set_defaults(command=plain(dashboards))
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     build = actions.add_parser(
         "build", help="write dashboards, alerts and provisioning again, into dashboards/"

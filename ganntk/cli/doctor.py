@@ -1,10 +1,12 @@
-"""``ganntk doctor``: what works on this machine, and what is missing. Layer 7."""
+"""``ganntk doctor``: what works on this machine, and what is missing. Layer 8."""
 
+import argparse
 import importlib
 import importlib.util
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from importlib import metadata
 from typing import TextIO
 
 from ganntk import __version__, storage
+from ganntk.cli.command import Commands
 from ganntk.errors import InputError
 
 
@@ -23,6 +26,20 @@ class Finding:
     subject: str
     sentence: str
     is_needed: bool = True
+
+
+def add_to(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "doctor", help="say what works on this machine and what is missing"
+    )
+    parser.set_defaults(command=_doctor)
+
+
+def _doctor(options: argparse.Namespace, rest: list[str]) -> int:
+    if rest:
+        raise InputError(f"unexpected {' '.join(rest)!r}: see `ganntk --help`")
+    return examine(sys.stdout)
 
 
 def examine(out: TextIO) -> int:

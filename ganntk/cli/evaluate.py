@@ -1,17 +1,28 @@
-"""``ganntk evaluate``: the quality of a run, beside three baselines. Layer 7."""
+"""``ganntk evaluate``: the quality of a run, beside three baselines. Layer 8."""
 
 import argparse
 import json
 from typing import TextIO
 
+from ganntk.cli.command import Commands, plain
 from ganntk.errors import InputError
 
 DEFAULT_FEATURES = ("random",)
 _POINT_FEATURES = ("pixels",)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+def add_to(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a run's rows beside training, held-out and noisy rows",
+        allow_abbrev=False,
+    )
+    _add_options(parser)
+    parser.set_defaults(command=plain(evaluate))
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_uri", help="the run's folder, on any storage")
     data = "an IDX, npy or npz file, `digits`, or a mapping as in a configuration"
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""``ganntk experiment``: an experiment of the paper at some scale. Layer 7."""
+"""``ganntk experiment``: an experiment of the paper at some scale. Layer 8."""
 
 import argparse
 import json
@@ -6,11 +6,20 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
+from ganntk.cli.command import Commands, worded
+
 _FOLDER = "configs/paper"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+def add_to(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "experiment",
+        help="carry out an experiment of the paper: a table and a figure",
+        usage="ganntk experiment NAME [--scale small] [--to FOLDER] [--a.b VALUE]...",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=worded(carry_out))
     parser.add_argument("name", help=f"a file of {_FOLDER} without its ending, or a plan's URI")
     parser.add_argument(
         "--scale", default="small", help="small: minutes on two cores; full: as published"

@@ -1,10 +1,11 @@
-"""``ganntk sample`` and ``ganntk export``: rows of a trained generator, and a program. Layer 7."""
+"""``ganntk sample``: rows of a trained generator. Layer 8."""
 
 import argparse
 import json
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from ganntk.cli.command import Commands, plain
 from ganntk.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,9 +15,14 @@ if TYPE_CHECKING:
 _INTERPOLATION_STEPS = 10
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``ganntk sample`` takes."""
-    _add_run(parser)
+def add_to(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("sample", help="draw rows of a trained generator to Parquet")
+    parser.set_defaults(command=plain(sample))
+    parser.add_argument("run_uri", help="the folder of a run with coupling.type generator")
+    parser.add_argument(
+        "--step", type=int, help="of which checkpoint; what the run kept, else the newest"
+    )
     parser.add_argument("--points", type=int, required=True, metavar="N", help="how many rows")
     parser.add_argument(
         "--to", metavar="URI", help="folder of Parquet parts; RUN_URI/generated without it"
@@ -28,14 +34,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=256, help="rows that are made at once")
 
 
-def add_export_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``ganntk export`` takes."""
-    _add_run(parser)
-    parser.add_argument(
-        "--to", metavar="URI", help="folder of the program; RUN_URI/generator without it"
-    )
-
-
 def sample(options: argparse.Namespace, out: TextIO) -> None:
     """Draw rows into Parquet parts, and a picture of the ways between codes."""
     for name, least in (("points", 1), ("batch", 1), ("first", 0), ("seed", 0)):
@@ -45,7 +43,7 @@ def sample(options: argparse.Namespace, out: TextIO) -> None:
     from ganntk import report, sampling
     from ganntk.run_folder import RunFolder
 
-    trained, seed = _trained(options)
+    trained, seed = trained_of(options)
     seed = options.seed if options.seed is not None else seed
     uri = options.to or RunFolder(options.run_uri).path("generated")
     began = time.monotonic()
@@ -68,28 +66,11 @@ def sample(options: argparse.Namespace, out: TextIO) -> None:
     out.write(json.dumps(written) + "\n")
 
 
-def write_program(options: argparse.Namespace, out: TextIO) -> None:
-    """Write the generator as a program that JAX loads by itself."""
-    from ganntk import sampling
-    from ganntk.run_folder import RunFolder
-
-    trained, _ = _trained(options)
-    uri = options.to or RunFolder(options.run_uri).path("generator")
-    program = sampling.write_program(trained, uri)
-    out.write(json.dumps({"program": program, "step": trained.step}) + "\n")
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_uri", help="the folder of a run with coupling.type generator")
-    parser.add_argument(
-        "--step", type=int, help="of which checkpoint; what the run kept, else the newest"
-    )
-
-
-def _trained(options: argparse.Namespace) -> "tuple[Trained, int]":
-    """The generator of a run, and the run's seed."""
+def trained_of(options: argparse.Namespace) -> "tuple[Trained, int]":
+    """The generator of a run, at the step that the options name, and the run's seed."""
     from ganntk import config, sampling
     from ganntk.coupling import Generator
+    from ganntk.data import Source
     from ganntk.run_folder import CONFIG, RunFolder
 
     given = config.load(RunFolder.open(options.run_uri).path(CONFIG))
@@ -97,6 +78,11 @@ def _trained(options: argparse.Namespace) -> "tuple[Trained, int]":
         raise InputError(
             f"{options.run_uri} trained no generator, its points are in its `images`: sample a run "
             "with --coupling.type generator"
+        )
+    if type(given.data).shown is not Source.shown:
+        raise InputError(
+            f"{options.run_uri} trained a generator of codes, whose decoder is not the run's: its "
+            "decoded rows are in `images`"
         )
     network = given.coupling.network
     return sampling.load(options.run_uri, network, given.precision, options.step), given.seed

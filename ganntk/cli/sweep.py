@@ -5,20 +5,29 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
+from ganntk.cli.command import Commands, worded
 from ganntk.errors import InputError
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+def add_to(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "sweep",
+        help="run many configurations on a cluster, and say which is best",
+        usage="ganntk sweep --config FILE [--a.b VALUE]... | ganntk sweep --resume SWEEP_URI",
+        epilog="Options change the sweep, as --budget.trials 40, or its runs, as --run.steps 200.",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=worded(sweep))
     parser.add_argument("--config", metavar="FILE", help="YAML file of a sweep, on any storage")
     parser.add_argument(
         "--resume", metavar="SWEEP_URI", help="go on with a sweep whose driver ended, in its folder"
     )
 
 
-def sweep(options: argparse.Namespace, overrides: Sequence[str]) -> int:
+def sweep(options: argparse.Namespace, overrides: Sequence[str], out: TextIO) -> None:
     """Carry a sweep out, or go on with one; the last line is its result."""
     # Imported here: asking for help must not wait for JAX.
     from ganntk import sweeps
@@ -29,8 +38,7 @@ def sweep(options: argparse.Namespace, overrides: Sequence[str]) -> int:
         result = sweeps.resume(options.resume, Lines(), overrides)
     else:
         result = sweeps.run(sweeps.load(options.config, overrides), Lines())
-    sys.stdout.write(json.dumps(vars(result)) + "\n")
-    return 0
+    out.write(json.dumps(vars(result)) + "\n")
 
 
 class Lines:

@@ -10,36 +10,33 @@ from typing import Any
 import numpy as np
 
 from ganntk import storage
-from ganntk.data.base import Dataset, Source, make_dataset
-from ganntk.data.rows import check_labels, select_rows
+from ganntk.data.base import Source
+from ganntk.data.contents import Contents, in_memory
+from ganntk.data.rows import check_labels
+from ganntk.data.stored import Stored
 from ganntk.errors import InputError
 
 _DEFAULT_KEY = "images"
 
 
 @Source.register("array")
+@Source.register("npz")
 @dataclass(frozen=True)
-class SavedArray(Source):
+class SavedArray(Stored):
     """Rows of an .npy or .npz file: images (n, h, w, c) or (n, h, w), or points (n, d).
 
     Attributes:
         uri: the file. Bytes are divided by 255, other numbers must lie in [0, 1].
         key: which array of an .npz file; None takes ``images``, or the only array.
         labels_key: which array of an .npz file holds the labels; needed for `classes`.
-        size: how many rows to keep; None keeps all.
-        seed: which rows, and in which order.
-        classes: which labels to keep; None keeps all.
     """
 
     uri: str | None = None
     key: str | None = None
     labels_key: str | None = None
-    size: int | None = None
-    seed: int = 0
-    classes: tuple[int, ...] | None = None
 
-    def load(self) -> Dataset:
-        """Read the file and select rows."""
+    def contents(self) -> Contents:
+        """Read the file."""
         if self.uri is None:
             raise InputError("the data source array has no uri: give the path of an npz or npy")
         rows, labels = _arrays(self.uri, self.key, self.labels_key)
@@ -47,9 +44,8 @@ class SavedArray(Source):
             raise InputError(f"{self.uri} holds a single number: give an array of rows")
         if labels is not None:
             labels = check_labels(labels, len(rows), name=f"{self.uri}[{self.labels_key}]")
-        kept = select_rows(len(rows), labels, size=self.size, seed=self.seed, classes=self.classes)
         name = posixpath.splitext(posixpath.basename(self.uri))[0]
-        return make_dataset(self, rows[kept], None if labels is None else labels[kept], name=name)
+        return Contents(name, len(rows), in_memory(rows, name), labels)
 
 
 def _arrays(

@@ -56,6 +56,14 @@ class Source(Registered, abc.ABC):
             InputError: the data is missing or cannot be used.
         """
 
+    def shown(self, rows: Float32[np.ndarray, "rows ..."]) -> Float32[np.ndarray, "rows ..."]:
+        """Rows as a person sees them, for pictures and for what is saved of a run.
+
+        Args:
+            rows: like those of `load`, real or generated.
+        """
+        return rows
+
 
 def make_dataset(
     source: Source,

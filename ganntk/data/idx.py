@@ -14,8 +14,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ganntk import storage
-from ganntk.data.base import Dataset, Source, make_dataset
-from ganntk.data.rows import check_labels, select_rows
+from ganntk.data.base import Source
+from ganntk.data.contents import Contents, in_memory
+from ganntk.data.rows import check_labels
+from ganntk.data.stored import Stored
 from ganntk.errors import InputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -25,25 +27,19 @@ _TYPE_NAMES = {9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"
 
 @Source.register("idx")
 @dataclass(frozen=True)
-class Idx(Source):
+class Idx(Stored):
     """Images of an IDX file of unsigned bytes, such as MNIST, divided by 255.
 
     Attributes:
         uri: the images, for example ``train-images-idx3-ubyte.gz``.
         labels_uri: their labels, for example ``train-labels-idx1-ubyte.gz``; needed for `classes`.
-        size: how many rows to keep; None keeps all.
-        seed: which rows, and in which order.
-        classes: which labels to keep; None keeps all.
     """
 
     uri: str | None = None
     labels_uri: str | None = None
-    size: int | None = None
-    seed: int = 0
-    classes: tuple[int, ...] | None = None
 
-    def load(self) -> Dataset:
-        """Read the files and select rows."""
+    def contents(self) -> Contents:
+        """Read the files."""
         if self.uri is None:
             raise InputError("the data source idx has no uri: give the path of an IDX images file")
         images = _read(self.uri, axes=(3, 4), content="images")
@@ -51,12 +47,9 @@ class Idx(Source):
         if self.labels_uri is not None:
             labels = _read(self.labels_uri, axes=(1,), content="labels")
             labels = check_labels(labels, len(images), name=self.labels_uri)
-        kept = select_rows(
-            len(images), labels, size=self.size, seed=self.seed, classes=self.classes
-        )
-        rows = images[kept] if images.ndim == 4 else images[kept][..., None]
+        rows = images if images.ndim == 4 else images[..., None]
         name = posixpath.basename(self.uri).removesuffix(".gz")
-        return make_dataset(self, rows, None if labels is None else labels[kept], name=name)
+        return Contents(name, len(rows), in_memory(rows, name), labels)
 
 
 def parse_idx(content: bytes, *, name: str) -> UInt8[np.ndarray, "..."]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 from numpy.typing import ArrayLike
 
 from ganntk.errors import InputError
@@ -46,8 +46,9 @@ def select_rows(
     size: int | None,
     seed: int,
     classes: Sequence[int] | None = None,
+    mask: Bool[np.ndarray, " rows"] | None = None,
 ) -> Int64[np.ndarray, " kept"]:
-    """Choose rows: filter by class, shuffle by seed without replacement, keep the first ones.
+    """Choose rows: filter, shuffle by seed without replacement, keep the first ones.
 
     Args:
         count: how many rows there are.
@@ -55,6 +56,7 @@ def select_rows(
         size: how many rows to keep; None keeps all, in shuffled order.
         seed: not negative; the same seed chooses the same rows.
         classes: which classes to keep; None keeps all.
+        mask: which rows may be kept; None for all.
 
     Returns:
         Indices of the rows, without repetition.
@@ -65,8 +67,12 @@ def select_rows(
     if seed < 0:
         raise InputError(f"the data seed is {seed}: give 0 or a positive whole number")
     candidates = np.arange(count) if classes is None else _of_classes(labels, classes)
+    if mask is not None:
+        candidates = candidates[mask[candidates]]
+    chosen = "" if classes is None else f" of classes {sorted(set(classes))}"
+    if len(candidates) == 0:
+        raise InputError(f"there are no rows left{chosen}: ask for less, or check the data")
     if size is not None and not 1 <= size <= len(candidates):
-        chosen = "" if classes is None else f" of classes {sorted(set(classes))}"
         raise InputError(
             f"{size} rows were asked for and there are {len(candidates)}{chosen}: "
             f"give a size between 1 and {len(candidates)}, or leave it out to keep all"

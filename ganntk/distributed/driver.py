@@ -219,7 +219,7 @@ def _steps(run: Started) -> Ended:
     """The steps that are left, in blocks that end where a record, picture or checkpoint is due."""
     config, step, name = run.config, run.first, "first steps, with compilation"
     if step == 0:
-        run.folder.write_real(run.prepared.training)
+        run.folder.write_real(config.data.shown(run.prepared.training))
         _picture(run, step)
     while step < config.steps and run.watcher.reason is None:
         began = run.recorder.elapsed_seconds()
@@ -291,9 +291,10 @@ def _record(run: Started, step: int, report: StepReport, seconds: float) -> None
 
 def _picture(run: Started, step: int) -> None:
     with run.recorder.phase("pictures"):
-        points = run.workers.points()
-        run.folder.write_samples(step, points, reference=run.prepared.training)
-        distance = _distance(points, run.prepared.training)
+        training = run.config.data.shown(run.prepared.training)
+        points = run.config.data.shown(run.workers.points())
+        run.folder.write_samples(step, points, reference=training)
+        distance = _distance(points, training)
         run.recorder.record(step, {"nearest_distance": distance})
         for worker, used in enumerate(run.workers.memory()):
             run.recorder.record(step, {"device_memory_bytes": used}, {"worker": str(worker)})
@@ -315,6 +316,8 @@ def _save_images(run: Started, ended: Ended) -> None:
         d=finished.d,
         nearest_real=finished.nearest_real,
         nearest_distance=finished.nearest_distance,
+        nearest_ssim=finished.nearest_ssim,
+        worker=finished.worker,
     )
 
 

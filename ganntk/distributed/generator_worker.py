@@ -10,10 +10,9 @@ from ganntk.config import RunConfig
 from ganntk.coupling import Generator
 from ganntk.distributed.device import OnDevice
 from ganntk.distributed.shared import ALONE, Shared, data_key
-from ganntk.distributed.worker import Finished, Prepared, problem_of
+from ganntk.distributed.worker import Finished, Prepared, finished_of, problem_of
 from ganntk.generation import Generation, GeneratorState, Share
 from ganntk.generators.network import Weights
-from ganntk.metrics import nearest
 from ganntk.typing import Rows
 
 
@@ -34,7 +33,7 @@ class GeneratorWorker(OnDevice):
     """One device that answers for batches; a plain object, with or without Ray."""
 
     def __init__(self, config: RunConfig, rank: int = 0, shared: Shared = ALONE) -> None:
-        self._config, self._shared = config, shared
+        self._config, self._rank, self._shared = config, rank, shared
         self._x: Rows = jnp.zeros((0,))
 
     def prepare(self) -> Prepared:
@@ -88,5 +87,12 @@ class GeneratorWorker(OnDevice):
                 self._generation, self._x, rows, jnp.asarray(lam), jnp.asarray(chunk)
             )
         points = np.asarray(rows, np.float32)
-        found = nearest(points, self._training)
-        return Finished(points, np.asarray(d), found.index, found.distance, float(loss), lam)
+        return finished_of(
+            self._config.data,
+            points,
+            np.asarray(d),
+            self._training,
+            rank=self._rank,
+            loss=float(loss),
+            lam=lam,
+        )

@@ -15,10 +15,9 @@ from ganntk import discriminator, shards, synthesis
 from ganntk.config import RunConfig
 from ganntk.distributed.device import OnDevice
 from ganntk.distributed.shared import ALONE, Shared, data_key, gram_key
-from ganntk.distributed.worker import Finished, Prepared, problem_of
+from ganntk.distributed.worker import Finished, Prepared, finished_of, problem_of
 from ganntk.errors import InputError
 from ganntk.kernels import gram
-from ganntk.metrics import nearest
 from ganntk.shards import Shard
 from ganntk.stacked import Real, elsewhere, moving_rows, solve, solver_dtype, spectrum_of, with_gram
 from ganntk.synthesis import StepReport
@@ -175,9 +174,16 @@ class ShardWorker(OnDevice):
     def look(self, d: Float[np.ndarray, " m"], loss: float, lam: float) -> Finished:
         """This worker's rows at the end, and what is known of each."""
         points = np.asarray(self._own().points, np.float32)
-        found = nearest(points, self._training)
         own = shards.share(len(d), self._workers, self._rank)
-        return Finished(points, d[own], found.index, found.distance, loss, lam)
+        return finished_of(
+            self._config.data,
+            points,
+            d[own],
+            self._training,
+            rank=self._rank,
+            loss=loss,
+            lam=lam,
+        )
 
     def _solving(self, blocks: tuple[Cut, ...]) -> tuple[Real, Block]:
         if self._gram is None:

@@ -78,6 +78,8 @@ def together(parts: Sequence[Finished]) -> Finished:
         d=np.concatenate([part.d for part in parts]),
         nearest_real=np.concatenate([part.nearest_real for part in parts]),
         nearest_distance=np.concatenate([part.nearest_distance for part in parts]),
+        nearest_ssim=np.concatenate([part.nearest_ssim for part in parts]),
+        worker=np.concatenate([part.worker for part in parts]),
         loss=float(np.mean([part.loss for part in parts])),
         lam=float(np.mean([part.lam for part in parts])),
     )

@@ -74,6 +74,8 @@ class Training(Strategy):
             d=whole.d[:m],
             nearest_real=whole.nearest_real[:m],
             nearest_distance=whole.nearest_distance[:m],
+            nearest_ssim=whole.nearest_ssim[:m],
+            worker=whole.worker[:m],
         )
 
     def _total(self, step: int) -> Share:

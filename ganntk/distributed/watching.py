@@ -32,12 +32,14 @@ class Watcher:
 
     def __init__(self, config: RunConfig, workers: Guarded, training: np.ndarray) -> None:
         self._rule, self._steps, self._workers = config.stopping, config.steps, workers
+        self._shown = config.data.shown
         self._history: list[Check] = []
         self._kept: tuple[int, Any] | None = None
         self._watch: Watch | None = None
         self.reason: str | None = None
         if self._rule.every:
             source = self._rule.held_out
+            training = config.data.shown(training)
             self._watch = Watch(training, None if source is None else source.load().rows)
 
     def until_due(self, step: int) -> int | None:
@@ -62,7 +64,7 @@ class Watcher:
         """
         if self._watch is None:
             return {}
-        found = self._watch.measure(self._workers.points())
+        found = self._watch.measure(self._shown(self._workers.points()))
         if self._watch.compared is not None:
             d = self._workers.d_elsewhere(self._watch.compared)
             found |= {} if d is None else {"d_held_out": d}

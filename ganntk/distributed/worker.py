@@ -11,10 +11,11 @@ from jaxtyping import Float, Float32, Int
 from ganntk import batches, synthesis
 from ganntk.config import RunConfig
 from ganntk.coupling import Batchwise, sets_of
+from ganntk.data import Source
 from ganntk.distributed.device import OnDevice
 from ganntk.distributed.shared import ALONE, Shared, data_key, gram_key, start_key
 from ganntk.kernels import gram_of_moving
-from ganntk.metrics import nearest
+from ganntk.metrics import nearest, structural
 from ganntk.stacked import elsewhere, with_gram
 from ganntk.synthesis import Problem, StepReport, SynthesisState
 from ganntk.typing import Rows
@@ -51,8 +52,47 @@ class Finished:
     d: Float[np.ndarray, " m"]
     nearest_real: Int[np.ndarray, " m"]
     nearest_distance: Float[np.ndarray, " m"]
+    nearest_ssim: Float[np.ndarray, " m"]
+    worker: Int[np.ndarray, " m"]
     loss: float
     lam: float
+
+
+def finished_of(
+    source: Source,
+    points: Float32[np.ndarray, "m ..."],
+    d: Float[np.ndarray, " m"],
+    training: Float32[np.ndarray, "given ..."],
+    *,
+    rank: int,
+    loss: float,
+    lam: float,
+) -> Finished:
+    """Look for the nearest real row of each generated one.
+
+    Args:
+        source: of the rows that a person gave; it says how both are seen.
+        points: generated rows.
+        d: the discriminator on each.
+        training: the rows that a person gave.
+        rank: of the worker that has the rows.
+        loss: the objective.
+        lam: training time.
+    """
+    points, training = source.shown(points), source.shown(training)
+    found = nearest(points, training)
+    has_ssim = points.ndim == 4 and min(points.shape[1:3]) >= structural.WINDOW
+    ssim = structural.matched(points, training[found.index]) if has_ssim else np.nan
+    return Finished(
+        points=points,
+        d=d,
+        nearest_real=found.index,
+        nearest_distance=found.distance,
+        nearest_ssim=np.full(len(points), ssim, np.float32),
+        worker=np.full(len(points), rank, np.int64),
+        loss=loss,
+        lam=lam,
+    )
 
 
 def problem_of(config: RunConfig) -> Problem:
@@ -77,7 +117,7 @@ class Worker(OnDevice):
     """
 
     def __init__(self, config: RunConfig, rank: int = 0, shared: Shared = ALONE) -> None:
-        self._config, self._shared = config, shared
+        self._config, self._rank, self._shared = config, rank, shared
         self._problem = problem_of(config)
         self._members = range(rank, sets_of(config.coupling), config.cluster.workers)
         self._states: list[SynthesisState] = []
@@ -135,13 +175,13 @@ class Worker(OnDevice):
             with synthesis.numerics():
                 loss, d = self._looked(member, state)
             points = np.asarray(state.points, np.float32)
-            neighbours = nearest(points, self._training)
             found.append(
-                Finished(
-                    points=points,
-                    d=np.asarray(d),
-                    nearest_real=neighbours.index,
-                    nearest_distance=neighbours.distance,
+                finished_of(
+                    self._config.data,
+                    points,
+                    np.asarray(d),
+                    self._training,
+                    rank=self._rank,
                     loss=float(loss),
                     lam=float(np.mean(np.asarray(state.lam))),
                 )

@@ -133,6 +133,24 @@ def pairs(
     return found
 
 
+def matched(
+    one: Float32[np.ndarray, "rows h w c"], other: Float32[np.ndarray, "rows h w c"]
+) -> Float32[np.ndarray, " rows"]:
+    """SSIM of each image with the one in the same place of another set.
+
+    Raises:
+        InputError: shapes differ, images are smaller than a window, or values are not finite.
+    """
+    check_images(one, other)
+    if len(one) != len(other):
+        raise InputError(f"{len(one)} images have no pairs with {len(other)}: give as many of each")
+    found = np.empty(len(one), np.float32)
+    for rows in starts(len(one), _BLOCK):
+        sides = (_padded(side[rows], min(_BLOCK, len(one))) for side in (one, other))
+        found[rows] = np.asarray(_matched(*sides))[: rows.stop - rows.start]
+    return found
+
+
 def check_images(generated: np.ndarray, real: np.ndarray) -> None:
     """Refuse images that have no SSIM to one another.
 
@@ -203,6 +221,14 @@ def _similarities(
     count = int(np.prod(shape))
     total = jnp.zeros((len(one), len(other)), jnp.float32)
     return jax.lax.fori_loop(0, count, add, total) / count
+
+
+@jax.jit
+def _matched(
+    one: Float[Array, "rows h w c"], other: Float[Array, "rows h w c"]
+) -> Float[Array, " rows"]:
+    """SSIM of images in the same place."""
+    return jax.vmap(lambda a, b: _similarities(a[None], b[None])[0, 0])(one, other)
 
 
 def _moments(windows: Float[Array, "side side 1 rows"]) -> tuple[Array, Array, Array]:

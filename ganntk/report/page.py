@@ -235,8 +235,9 @@ def _nearest(run: Contents) -> str:
     if not body:
         return ""
     note = (
-        "Above a generated image, below it the real image nearest to it and their Euclidean "
-        "distance: from the closest pair of the run to the farthest, evenly by rank."
+        "Above a generated image, below it the real image nearest to it, their Euclidean distance "
+        "and structural similarity (1 is a copy): from the closest pair of the run to the "
+        "farthest, evenly by rank."
     )
     return _section("Nearest real images", note, f'<div class="pairs">{body}</div>')
 

@@ -78,11 +78,13 @@ def pairs(generated: SavedImages, real: Rows) -> str:
 def _pair(generated: SavedImages, real: Rows, row: int) -> str:
     """One generated image and its nearest real one."""
     nearest = int(generated.nearest_real[row])
-    distance = fixed(float(generated.nearest_distance[row]), digits=3)
+    caption = fixed(float(generated.nearest_distance[row]), digits=3)
+    if np.isfinite(ssim := float(generated.nearest_ssim[row])):
+        caption += f"<br>SSIM {fixed(ssim, digits=2)}"
     kind = "pixels" if real.shape[2] <= _SMALL else "sheet"
     ours = img(_png(generated.rows[row]), f"generated image {int(generated.index[row])}", kind)
     theirs = img(_png(real[nearest]), f"its nearest real image, number {nearest}", kind)
-    return f'<figure class="pair">{ours}{theirs}<figcaption>{distance}</figcaption></figure>'
+    return f'<figure class="pair">{ours}{theirs}<figcaption>{caption}</figcaption></figure>'
 
 
 def _png(image: Float32[np.ndarray, "h w c"]) -> bytes:

@@ -18,6 +18,7 @@ from ganntk.storage.files import (
     write_text,
 )
 from ganntk.storage.log import AppendLog
+from ganntk.storage.parquet import read_footer, read_row_groups
 from ganntk.storage.places import Uri, arrow_file_system, join
 from ganntk.storage.trees import (
     files_below,
@@ -48,6 +49,8 @@ __all__ = [
     "patiently",
     "put_file",
     "read_bytes",
+    "read_footer",
+    "read_row_groups",
     "read_table",
     "read_text",
     "remove",

@@ -57,6 +57,11 @@ def locate(uri: Uri) -> tuple[Any, str]:
             f"cannot use the address {text} ({reason(error)}): "
             "give a path, or s3://, gs:// or another scheme of fsspec"
         ) from error
+    except OSError as error:
+        raise InputError(
+            f"the driver for {scheme}:// of {text} cannot start ({reason(error)}): install what it "
+            "needs"
+        ) from error
     # Another process may have written since this one last looked.
     fs.invalidate_cache()
     return fs, path

@@ -21,6 +21,7 @@ class Recorder:
         already: seconds that a run had taken before it was resumed.
 
     Example:
+        >>> from ganntk.telemetry import MemorySink
         >>> memory = MemorySink()
         >>> recorder = Recorder([memory])
         >>> with recorder.phase("gram"):

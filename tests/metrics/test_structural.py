@@ -136,3 +136,17 @@ def test_images_without_a_similarity_are_refused(generated, real, sentence):
 def test_no_comparison_has_no_mean():
     with pytest.raises(InputError, match="AM-SSIM of no images"):
         compute(init(3))
+
+
+def test_matched_images_have_the_similarity_of_their_pair():
+    rng = np.random.default_rng(5)
+    one, other = (rng.random((7, 9, 8, 3)).astype(np.float32) for _ in range(2))
+    other[2] = one[2]
+    found = structural.matched(one, other)
+    np.testing.assert_allclose(found, np.diag(structural.pairs(one, other)), atol=2e-6)
+    assert found[2] == pytest.approx(1)
+
+
+def test_sets_of_different_sizes_are_not_matched():
+    with pytest.raises(InputError, match="2 images have no pairs with 3"):
+        structural.matched(np.zeros((2, 5, 5, 1)), np.zeros((3, 5, 5, 1)))
