@@ -35,6 +35,9 @@ CUDA_FLAGS = [
     "-shared",
     "-arch=all-major",
     "-Xcompiler=-fPIC,-fvisibility=hidden",
+    # Square roots and quotients to an ulp instead of half of one: a third of the time.
+    "-prec-sqrt=false",
+    "-prec-div=false",
     # No toolkit is needed where the library runs.
     "-cudart=static",
 ]

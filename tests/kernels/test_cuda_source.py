@@ -42,12 +42,15 @@ def by_group(library, layers, x1, x2, bars):
     program = compile_program(layers, x1.shape[1:])
     assert program is not None
     stats = [np.asarray(engine._stats(engine._variances(layers, x)), x.dtype) for x in (x1, x2)]
+    given = [
+        np.ascontiguousarray(np.pad(s.swapaxes(1, 2), [(0, 0), (0, 0), (0, 1)])) for s in stats
+    ]
     x1, x2 = (np.ascontiguousarray(x) for x in (x1, x2))
     shapes = (len(x1), len(x2)), x1.shape, (len(x1), 2, program.positions)
     found = [np.full(shape, np.nan, x1.dtype) for shape in shapes]
     call = library.all_f32 if x1.dtype == np.float32 else library.all_f64
-    rows = [address(x1), address(stats[0]), ctypes.c_int64(len(x1))]
-    rows += [address(x2), address(stats[1]), ctypes.c_int64(len(x2))]
+    rows = [address(x1), address(given[0]), ctypes.c_int64(len(x1))]
+    rows += [address(x2), address(given[1]), ctypes.c_int64(len(x2))]
     assert call(as_text(program).encode(), *rows, address(bars), *map(address, found)) == 0
     return program, stats, found
 

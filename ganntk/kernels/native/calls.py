@@ -93,7 +93,7 @@ def distances(
     if _platform() == "cpu":
         return jax.ffi.ffi_call("ganntk_distances", shape)(*_operations(program, x1), *rows, mark)
     call = jax.ffi.ffi_call("ganntk_cuda_distances", shape)
-    return call(*rows, mark, program=as_text(program))
+    return call(*_for_threads(*rows), mark, program=as_text(program))
 
 
 def pull_back(
@@ -115,7 +115,7 @@ def pull_back(
         return pixels.reshape(x1.shape), stats
     chunks = _chunks(program, len(x1), len(x2))
     call = jax.ffi.ffi_call("ganntk_cuda_pullback", [_like((chunks, *s), x1) for s in shapes])
-    pixels, stats = call(*rows, left, right, program=as_text(program))
+    pixels, stats = call(*_for_threads(*rows), left, right, program=as_text(program))
     return jnp.sum(pixels, axis=0).reshape(x1.shape), jnp.sum(stats, axis=0)
 
 
@@ -124,6 +124,16 @@ def _chunks(program: Program, rows1: int, rows2: int) -> int:
     out_h, out_w = program.operations[0][3:5]
     groups = _WARPS if out_h * out_w <= _MOST_POSITIONS_OF_A_WARP else _BLOCKS
     return max(1, min(-(-groups // rows1), rows2))
+
+
+def _for_threads(
+    x1: jax.Array, stats1: Stats, x2: jax.Array, stats2: Stats
+) -> tuple[jax.Array, ...]:
+    """Statistics (rows, positions, 4): a position's are one load."""
+    first, second = (
+        jnp.pad(jnp.swapaxes(stats, 1, 2), [(0, 0), (0, 0), (0, 1)]) for stats in (stats1, stats2)
+    )
+    return x1, first, x2, second
 
 
 def _like(shape: tuple[int, ...], rows: Rows) -> jax.ShapeDtypeStruct:

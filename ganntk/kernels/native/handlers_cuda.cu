@@ -34,73 +34,97 @@ static __device__ Work work_of(const Sizes &sizes) {
   return work;
 }
 
+/* Everything that kernels read, but for a pull-back's cotangents. */
 template <typename REAL>
-static __device__ Pair<REAL> pair_of(const Network &net, const Layout &layout, const REAL *pixels1,
-                                     const REAL *stats1, const Work &work) {
+struct Rows {
+  const REAL *pixels1;
+  const Stat<REAL> *stats1;
+  const REAL *pixels2;
+  const Stat<REAL> *stats2;
+};
+
+template <typename REAL, int SIZE, int PAIRS>
+static __device__ __forceinline__ Group<REAL, SIZE, PAIRS> group_of(
+    const Network &net, const Layout &layout, const Rows<REAL> &rows, int64_t row) {
   extern __shared__ __align__(16) unsigned char memory[];
-  Group group = {(int)threadIdx.x, (int)blockDim.x, blockDim.x == 32};
-  REAL *room = (REAL *)memory + threadIdx.y * layout.total;
   int64_t pixels = (int64_t)net.operations[0].in_h * net.operations[0].in_w * net.channels;
-  return {net,     layout,  group, room, pixels1 + work.row * pixels,
-          nullptr, stats1 + work.row * 3 * net.positions, nullptr};
+  Group<REAL, SIZE, PAIRS> group = {net, layout, (int)threadIdx.x,
+                                    (REAL *)memory + threadIdx.y * layout.total};
+  group.pixels1 = rows.pixels1 + row * pixels;
+  group.stats1 = rows.stats1 + row * net.positions;
+  return group;
 }
 
-template <typename REAL>
-static __device__ void choose(Pair<REAL> &pair, const REAL *pixels2, const REAL *stats2, int64_t row) {
-  const Network &net = pair.net;
-  pair.pixels2 =
-      pixels2 + row * net.operations[0].in_h * net.operations[0].in_w * (int64_t)net.channels;
-  pair.stats2 = stats2 + row * 3 * net.positions;
-}
-
-template <typename REAL>
-static __global__ void distances(__grid_constant__ const Network net,
-                                 __grid_constant__ const Layout layout, const Sizes sizes,
-                                 const REAL *pixels1, const REAL *stats1, const REAL *pixels2,
-                                 const REAL *stats2, REAL *out) {
-  Work work = work_of(sizes);
-  if (work.row >= sizes.rows1) return; /* a whole group, and so a whole block where it has but one */
-  Pair<REAL> pair = pair_of(net, layout, pixels1, stats1, work);
-  for (int64_t j = work.from; j < work.to; ++j) {
-    choose(pair, pixels2, stats2, j);
-    REAL t = forward<REAL, false>(pair);
-    if (pair.group.lane == 0) out[work.row * sizes.rows2 + j] = t;
+/* Rows from j on; where there are no more, the last one again. */
+template <typename REAL, int SIZE, int PAIRS>
+static __device__ __forceinline__ void choose(Group<REAL, SIZE, PAIRS> &group,
+                                              const Rows<REAL> &rows, int64_t j, int64_t to) {
+  const Network &net = group.net;
+  int64_t pixels = (int64_t)net.operations[0].in_h * net.operations[0].in_w * net.channels;
+  UNROLL for (int q = 0; q < PAIRS; ++q) {
+    int64_t row = j + q < to ? j + q : to - 1;
+    group.pixels2[q] = rows.pixels2 + row * pixels;
+    group.stats2[q] = rows.stats2 + row * net.positions;
   }
 }
 
-/* The cotangent of the distance between a row and row j of the second set. */
+template <typename REAL, int SIZE, int PAIRS>
+static __global__ void distances(__grid_constant__ const Network net,
+                                 __grid_constant__ const Layout layout, const Sizes sizes,
+                                 const Rows<REAL> rows, REAL *out) {
+  Work work = work_of(sizes);
+  if (work.row >= sizes.rows1) return; /* a whole group, and so a whole block where it has but one */
+  Group<REAL, SIZE, PAIRS> group = group_of<REAL, SIZE, PAIRS>(net, layout, rows, work.row);
+  for (int64_t j = work.from; j < work.to; j += PAIRS) {
+    REAL found[PAIRS];
+    choose(group, rows, j, work.to);
+    forward<false>(group, found);
+    UNROLL for (int q = 0; q < PAIRS; ++q)
+      if (group.lane == q && j + q < work.to) out[work.row * sizes.rows2 + j + q] = found[q];
+  }
+}
+
+/* The cotangent of the distance between a row and row j of the second set, summed over the factors'
+ * columns by the threads of each warp. */
 template <typename REAL>
-static __device__ REAL cotangent(const Sizes &sizes, const REAL *left, const REAL *right, int64_t row,
-                                 int64_t j) {
+static __device__ __forceinline__ REAL cotangent(const Sizes &sizes, const REAL *left,
+                                                 const REAL *right, int64_t row, int64_t j) {
   if (sizes.is_dense) return left[row * sizes.rows2 + j];
   REAL bar = 0;
-  for (int64_t k = 0; k < sizes.rank; ++k)
+  for (int64_t k = threadIdx.x % 32; k < sizes.rank; k += 32)
     bar += left[row * sizes.rank + k] * right[j * sizes.rank + k];
+  UNROLL for (int apart = 16; apart > 0; apart /= 2)
+    bar += __shfl_xor_sync(0xffffffff, bar, apart);
   return bar;
 }
 
 /* Each chunk of the second set leaves sums of its own: (chunks, rows1, ...). */
-template <typename REAL>
+template <typename REAL, int SIZE, int PAIRS>
 static __global__ void pullback(__grid_constant__ const Network net,
                                 __grid_constant__ const Layout layout, const Sizes sizes,
-                                const REAL *pixels1, const REAL *stats1, const REAL *pixels2,
-                                const REAL *stats2, const REAL *left, const REAL *right,
+                                const Rows<REAL> rows, const REAL *left, const REAL *right,
                                 REAL *pixels_out, REAL *stats_out) {
   Work work = work_of(sizes);
   if (work.row >= sizes.rows1) return;
-  Pair<REAL> pair = pair_of(net, layout, pixels1, stats1, work);
-  clear_sums(pair.group, layout, pair.room);
-  for (int64_t j = work.from; j < work.to; ++j) {
-    choose(pair, pixels2, stats2, j);
-    forward<REAL, true>(pair);
-    backward(pair, cotangent(sizes, left, right, work.row, j));
+  Group<REAL, SIZE, PAIRS> group = group_of<REAL, SIZE, PAIRS>(net, layout, rows, work.row);
+  clear_sums(group);
+  for (int64_t j = work.from; j < work.to; j += PAIRS) {
+    REAL found[PAIRS], bars[PAIRS];
+    choose(group, rows, j, work.to);
+    UNROLL for (int q = 0; q < PAIRS; ++q) {
+      int64_t row = j + q < work.to ? j + q : work.to - 1;
+      bars[q] = cotangent(sizes, left, right, work.row, row);
+      if (j + q >= work.to) bars[q] = 0;
+    }
+    forward<true>(group, found);
+    backward(group, bars);
   }
   int64_t place = work.chunk * sizes.rows1 + work.row;
   int stats = layout.pixels_bar - layout.stats_bar, pixels = layout.total - layout.pixels_bar;
-  for (int k = pair.group.lane; k < stats; k += pair.group.size)
-    stats_out[place * stats + k] = pair.room[layout.stats_bar + k];
-  for (int k = pair.group.lane; k < pixels; k += pair.group.size)
-    pixels_out[place * pixels + k] = pair.room[layout.pixels_bar + k];
+  for (int k = group.lane; k < stats; k += SIZE)
+    stats_out[place * stats + k] = group.room[layout.stats_bar + k];
+  for (int k = group.lane; k < pixels; k += SIZE)
+    pixels_out[place * pixels + k] = group.room[layout.pixels_bar + k];
 }
 
 /* ---- what fits --------------------------------------------------------------------------------- */
@@ -113,19 +137,26 @@ static size_t shared_limit() {
   return (size_t)bytes;
 }
 
-/* Groups in a block, or 0 where one needs more shared memory than the device has. */
-static int groups_per_block(const Network &net, const Layout &layout, size_t itemsize) {
-  size_t need = layout.total * itemsize, limit = shared_limit();
-  if (need > limit) return 0;
-  if (group_size(net) > 32) return 1;
+/* How a network's pairs are shared out. */
+struct Plan {
+  int size, pairs, groups; /* threads of a group, its pairs, groups of a block */
+};
+
+/* A warp takes two pairs, a block of more threads one; groups is 0 where one needs more shared memory
+ * than the device has. */
+static Plan plan_of(const Network &net, bool is_pullback, size_t itemsize) {
+  int positions = net.operations[0].out_h * net.operations[0].out_w;
+  Plan plan = {positions <= 256 ? 32 : positions <= 512 ? 128 : 256, positions <= 256 ? 2 : 1, 0};
+  size_t need = layout_of(net, plan.pairs, is_pullback).total * itemsize, limit = shared_limit();
   size_t fit = limit / need;
-  return fit < 4 ? (int)fit : 4;
+  plan.groups = plan.size > 32 ? fit > 0 : fit < 4 ? (int)fit : 4;
+  return plan;
 }
 
 /* Whether this device can do a network's pull-back, the larger of the two. */
 EXPORTED int ganntk_cuda_fits(const char *program, int itemsize) {
   Network net;
-  return parse(program, &net) && groups_per_block(net, layout_of(net, true), itemsize) > 0;
+  return parse(program, &net) && plan_of(net, true, itemsize).groups > 0;
 }
 
 /* ---- the custom calls ------------------------------------------------------------------------- */
@@ -163,10 +194,10 @@ static REAL *result(const XLA_FFI_CallFrame *frame, int k) {
 /* What both calls have: the network, the device's queue, and sizes. */
 struct Launch {
   Network net;
+  Plan plan;
   Layout layout;
   Sizes sizes;
   cudaStream_t stream;
-  dim3 blocks, threads;
   size_t shared;
 };
 
@@ -182,24 +213,31 @@ static const char *prepare(const XLA_FFI_CallFrame *frame, bool is_pullback, siz
   XLA_FFI_Stream_Get_Args args = {XLA_FFI_Stream_Get_Args_STRUCT_SIZE, nullptr, frame->ctx, nullptr};
   if (frame->api->XLA_FFI_Stream_Get(&args)) return "XLA gave no stream";
   launch->stream = (cudaStream_t)args.stream;
-  launch->layout = layout_of(launch->net, is_pullback);
+  launch->plan = plan_of(launch->net, is_pullback, itemsize);
+  if (!launch->plan.groups) return "a network whose maps are larger than a processor's memory";
+  launch->layout = layout_of(launch->net, launch->plan.pairs, is_pullback);
+  launch->shared = launch->plan.groups * launch->layout.total * itemsize;
   launch->sizes.rows1 = argument(frame, 0)->dims[0];
   launch->sizes.rows2 = argument(frame, 2)->dims[0];
-  int groups = groups_per_block(launch->net, launch->layout, itemsize);
-  if (!groups) return "a network whose maps are larger than this device's shared memory";
-  launch->threads = dim3(group_size(launch->net), groups);
-  launch->shared = groups * launch->layout.total * itemsize;
   return nullptr;
 }
 
-/* As many blocks as there are groups to be had. */
-static void count_blocks(int64_t chunks, Launch *launch) {
-  launch->sizes.chunks = chunks;
-  int64_t items = launch->sizes.rows1 * chunks;
-  launch->blocks = dim3((unsigned)((items + launch->threads.y - 1) / launch->threads.y));
+template <typename REAL>
+static Rows<REAL> rows_of(const XLA_FFI_CallFrame *frame) {
+  return {data<REAL>(frame, 0), data<Stat<REAL>>(frame, 1), data<REAL>(frame, 2),
+          data<Stat<REAL>>(frame, 3)};
 }
 
-static XLA_FFI_Error *launched(const XLA_FFI_CallFrame *frame) {
+/* Start a kernel on as many blocks as there are groups to be had. */
+template <typename... Parameters, typename... Arguments>
+static XLA_FFI_Error *start(const XLA_FFI_CallFrame *frame, const Launch &launch,
+                            void (*kernel)(Parameters...), Arguments... arguments) {
+  int64_t items = launch.sizes.rows1 * launch.sizes.chunks, groups = launch.plan.groups;
+  dim3 blocks((unsigned)((items + groups - 1) / groups));
+  dim3 threads(launch.plan.size, launch.plan.groups);
+  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)launch.shared);
+  kernel<<<blocks, threads, launch.shared, launch.stream>>>(launch.net, launch.layout, launch.sizes,
+                                                            arguments...);
   cudaError_t found = cudaGetLastError();
   return found == cudaSuccess ? nullptr : error(frame, cudaGetErrorString(found));
 }
@@ -209,13 +247,11 @@ static XLA_FFI_Error *run_distances(XLA_FFI_CallFrame *frame) {
   Launch launch = {};
   if (const char *problem = prepare(frame, false, sizeof(REAL), &launch)) return error(frame, problem);
   launch.sizes.is_symmetric = argument(frame, 4)->dims[0] > 0;
-  count_blocks((launch.sizes.rows2 + kRowsOfAGroup - 1) / kRowsOfAGroup, &launch);
-  cudaFuncSetAttribute(distances<REAL>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                       (int)launch.shared);
-  distances<REAL><<<launch.blocks, launch.threads, launch.shared, launch.stream>>>(
-      launch.net, launch.layout, launch.sizes, data<REAL>(frame, 0), data<REAL>(frame, 1),
-      data<REAL>(frame, 2), data<REAL>(frame, 3), result<REAL>(frame, 0));
-  return launched(frame);
+  launch.sizes.chunks = (launch.sizes.rows2 + kRowsOfAGroup - 1) / kRowsOfAGroup;
+  auto kernel = launch.plan.size == 32    ? distances<REAL, 32, 2>
+                : launch.plan.size == 128 ? distances<REAL, 128, 1>
+                                          : distances<REAL, 256, 1>;
+  return start(frame, launch, kernel, rows_of<REAL>(frame), result<REAL>(frame, 0));
 }
 
 template <typename REAL>
@@ -224,14 +260,12 @@ static XLA_FFI_Error *run_pullback(XLA_FFI_CallFrame *frame) {
   if (const char *problem = prepare(frame, true, sizeof(REAL), &launch)) return error(frame, problem);
   launch.sizes.rank = argument(frame, 4)->dims[1];
   launch.sizes.is_dense = argument(frame, 5)->dims[0] == 0;
-  count_blocks(((XLA_FFI_Buffer *)frame->rets.rets[0])->dims[0], &launch);
-  cudaFuncSetAttribute(pullback<REAL>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                       (int)launch.shared);
-  pullback<REAL><<<launch.blocks, launch.threads, launch.shared, launch.stream>>>(
-      launch.net, launch.layout, launch.sizes, data<REAL>(frame, 0), data<REAL>(frame, 1),
-      data<REAL>(frame, 2), data<REAL>(frame, 3), data<REAL>(frame, 4), data<REAL>(frame, 5),
-      result<REAL>(frame, 0), result<REAL>(frame, 1));
-  return launched(frame);
+  launch.sizes.chunks = ((XLA_FFI_Buffer *)frame->rets.rets[0])->dims[0];
+  auto kernel = launch.plan.size == 32    ? pullback<REAL, 32, 2>
+                : launch.plan.size == 128 ? pullback<REAL, 128, 1>
+                                          : pullback<REAL, 256, 1>;
+  return start(frame, launch, kernel, rows_of<REAL>(frame), data<REAL>(frame, 4),
+               data<REAL>(frame, 5), result<REAL>(frame, 0), result<REAL>(frame, 1));
 }
 
 static bool is_float(const XLA_FFI_CallFrame *frame) {
