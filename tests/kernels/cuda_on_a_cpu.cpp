@@ -5,7 +5,7 @@
 
 #include "pairs_cuda.h"
 
-constexpr int kPairs = 2;
+constexpr int kPairs = 4;
 
 template <typename REAL>
 struct Images {

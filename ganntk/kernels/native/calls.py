@@ -25,8 +25,8 @@ Stats = Float[Array, "rows 3 positions"]
 _MOST_OPERATIONS_CUDA = 32
 
 # Groups of threads that a GPU is given at least, each with rows of its own to sum over: several for
-# each of its processors; those of large maps are blocks.
-_WARPS, _BLOCKS, _MOST_POSITIONS_OF_A_WARP = 8192, 1024, 256
+# each of its processors, which hold fewer of those with large maps.
+_GROUPS, _GROUPS_OF_LARGE_MAPS, _LARGE = 8192, 1024, 512
 
 
 def is_available() -> bool:
@@ -122,7 +122,7 @@ def pull_back(
 def _chunks(program: Program, rows1: int, rows2: int) -> int:
     """Parts of the second set, each with sums of its own."""
     out_h, out_w = program.operations[0][3:5]
-    groups = _WARPS if out_h * out_w <= _MOST_POSITIONS_OF_A_WARP else _BLOCKS
+    groups = _GROUPS if out_h * out_w <= _LARGE else _GROUPS_OF_LARGE_MAPS
     return max(1, min(-(-groups // rows1), rows2))
 
 

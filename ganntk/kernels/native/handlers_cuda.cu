@@ -26,8 +26,7 @@ struct Work {
 };
 
 static __device__ Work work_of(const Sizes &sizes) {
-  int64_t item = (int64_t)blockIdx.x * blockDim.y + threadIdx.y;
-  Work work = {item / sizes.chunks, 0, 0, item % sizes.chunks};
+  Work work = {blockIdx.x / sizes.chunks, 0, 0, blockIdx.x % sizes.chunks};
   work.from = work.chunk * sizes.rows2 / sizes.chunks;
   work.to = (work.chunk + 1) * sizes.rows2 / sizes.chunks;
   if (sizes.is_symmetric && work.from < work.row) work.from = work.row;
@@ -49,7 +48,7 @@ static __device__ __forceinline__ Group<REAL, SIZE, PAIRS> group_of(
   extern __shared__ __align__(16) unsigned char memory[];
   int64_t pixels = (int64_t)net.operations[0].in_h * net.operations[0].in_w * net.channels;
   Group<REAL, SIZE, PAIRS> group = {net, layout, (int)threadIdx.x,
-                                    (REAL *)memory + threadIdx.y * layout.total};
+                                    (REAL *)memory};
   group.pixels1 = rows.pixels1 + row * pixels;
   group.stats1 = rows.stats1 + row * net.positions;
   return group;
@@ -73,7 +72,6 @@ static __global__ void distances(__grid_constant__ const Network net,
                                  __grid_constant__ const Layout layout, const Sizes sizes,
                                  const Rows<REAL> rows, REAL *out) {
   Work work = work_of(sizes);
-  if (work.row >= sizes.rows1) return; /* a whole group, and so a whole block where it has but one */
   Group<REAL, SIZE, PAIRS> group = group_of<REAL, SIZE, PAIRS>(net, layout, rows, work.row);
   for (int64_t j = work.from; j < work.to; j += PAIRS) {
     REAL found[PAIRS];
@@ -105,7 +103,6 @@ static __global__ void pullback(__grid_constant__ const Network net,
                                 const Rows<REAL> rows, const REAL *left, const REAL *right,
                                 REAL *pixels_out, REAL *stats_out) {
   Work work = work_of(sizes);
-  if (work.row >= sizes.rows1) return;
   Group<REAL, SIZE, PAIRS> group = group_of<REAL, SIZE, PAIRS>(net, layout, rows, work.row);
   clear_sums(group);
   for (int64_t j = work.from; j < work.to; j += PAIRS) {
@@ -139,24 +136,24 @@ static size_t shared_limit() {
 
 /* How a network's pairs are shared out. */
 struct Plan {
-  int size, pairs, groups; /* threads of a group, its pairs, groups of a block */
+  int size, pairs; /* threads of a group, and its pairs */
+  bool fits;
 };
 
-/* A warp takes two pairs, a block of more threads one; groups is 0 where one needs more shared memory
- * than the device has. */
+/* Threads and pairs by the positions of the first map, as they were fastest on an H100; one pair where
+ * more do not fit, and no groups where one needs more shared memory than the device has. */
 static Plan plan_of(const Network &net, bool is_pullback, size_t itemsize) {
   int positions = net.operations[0].out_h * net.operations[0].out_w;
-  Plan plan = {positions <= 256 ? 32 : positions <= 512 ? 128 : 256, positions <= 256 ? 2 : 1, 0};
-  size_t need = layout_of(net, plan.pairs, is_pullback).total * itemsize, limit = shared_limit();
-  size_t fit = limit / need;
-  plan.groups = plan.size > 32 ? fit > 0 : fit < 4 ? (int)fit : 4;
+  Plan plan = {positions <= 224 ? 64 : positions <= 512 ? 128 : 256, positions <= 512 ? 4 : 2};
+  if (layout_of(net, plan.pairs, is_pullback).total * itemsize > shared_limit()) plan.pairs = 1;
+  plan.fits = layout_of(net, plan.pairs, is_pullback).total * itemsize <= shared_limit();
   return plan;
 }
 
 /* Whether this device can do a network's pull-back, the larger of the two. */
 EXPORTED int ganntk_cuda_fits(const char *program, int itemsize) {
   Network net;
-  return parse(program, &net) && plan_of(net, true, itemsize).groups > 0;
+  return parse(program, &net) && plan_of(net, true, itemsize).fits;
 }
 
 /* ---- the custom calls ------------------------------------------------------------------------- */
@@ -214,9 +211,9 @@ static const char *prepare(const XLA_FFI_CallFrame *frame, bool is_pullback, siz
   if (frame->api->XLA_FFI_Stream_Get(&args)) return "XLA gave no stream";
   launch->stream = (cudaStream_t)args.stream;
   launch->plan = plan_of(launch->net, is_pullback, itemsize);
-  if (!launch->plan.groups) return "a network whose maps are larger than a processor's memory";
+  if (!launch->plan.fits) return "a network whose maps are larger than a processor's memory";
   launch->layout = layout_of(launch->net, launch->plan.pairs, is_pullback);
-  launch->shared = launch->plan.groups * launch->layout.total * itemsize;
+  launch->shared = launch->layout.total * itemsize;
   launch->sizes.rows1 = argument(frame, 0)->dims[0];
   launch->sizes.rows2 = argument(frame, 2)->dims[0];
   return nullptr;
@@ -228,13 +225,11 @@ static Rows<REAL> rows_of(const XLA_FFI_CallFrame *frame) {
           data<Stat<REAL>>(frame, 3)};
 }
 
-/* Start a kernel on as many blocks as there are groups to be had. */
+/* Start a kernel: each group is a block. */
 template <typename... Parameters, typename... Arguments>
 static XLA_FFI_Error *start(const XLA_FFI_CallFrame *frame, const Launch &launch,
                             void (*kernel)(Parameters...), Arguments... arguments) {
-  int64_t items = launch.sizes.rows1 * launch.sizes.chunks, groups = launch.plan.groups;
-  dim3 blocks((unsigned)((items + groups - 1) / groups));
-  dim3 threads(launch.plan.size, launch.plan.groups);
+  unsigned blocks = (unsigned)(launch.sizes.rows1 * launch.sizes.chunks), threads = launch.plan.size;
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)launch.shared);
   kernel<<<blocks, threads, launch.shared, launch.stream>>>(launch.net, launch.layout, launch.sizes,
                                                             arguments...);
@@ -248,9 +243,11 @@ static XLA_FFI_Error *run_distances(XLA_FFI_CallFrame *frame) {
   if (const char *problem = prepare(frame, false, sizeof(REAL), &launch)) return error(frame, problem);
   launch.sizes.is_symmetric = argument(frame, 4)->dims[0] > 0;
   launch.sizes.chunks = (launch.sizes.rows2 + kRowsOfAGroup - 1) / kRowsOfAGroup;
-  auto kernel = launch.plan.size == 32    ? distances<REAL, 32, 2>
-                : launch.plan.size == 128 ? distances<REAL, 128, 1>
-                                          : distances<REAL, 256, 1>;
+  const bool is_one = launch.plan.pairs == 1;
+  auto kernel = launch.plan.size == 64    ? is_one ? distances<REAL, 64, 1> : distances<REAL, 64, 4>
+                : launch.plan.size == 128 ? is_one ? distances<REAL, 128, 1> : distances<REAL, 128, 4>
+                : is_one                  ? distances<REAL, 256, 1>
+                                          : distances<REAL, 256, 2>;
   return start(frame, launch, kernel, rows_of<REAL>(frame), result<REAL>(frame, 0));
 }
 
@@ -261,9 +258,11 @@ static XLA_FFI_Error *run_pullback(XLA_FFI_CallFrame *frame) {
   launch.sizes.rank = argument(frame, 4)->dims[1];
   launch.sizes.is_dense = argument(frame, 5)->dims[0] == 0;
   launch.sizes.chunks = ((XLA_FFI_Buffer *)frame->rets.rets[0])->dims[0];
-  auto kernel = launch.plan.size == 32    ? pullback<REAL, 32, 2>
-                : launch.plan.size == 128 ? pullback<REAL, 128, 1>
-                                          : pullback<REAL, 256, 1>;
+  const bool is_one = launch.plan.pairs == 1;
+  auto kernel = launch.plan.size == 64    ? is_one ? pullback<REAL, 64, 1> : pullback<REAL, 64, 4>
+                : launch.plan.size == 128 ? is_one ? pullback<REAL, 128, 1> : pullback<REAL, 128, 4>
+                : is_one                  ? pullback<REAL, 256, 1>
+                                          : pullback<REAL, 256, 2>;
   return start(frame, launch, kernel, rows_of<REAL>(frame), data<REAL>(frame, 4),
                data<REAL>(frame, 5), result<REAL>(frame, 0), result<REAL>(frame, 1));
 }

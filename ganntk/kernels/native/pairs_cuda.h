@@ -71,7 +71,7 @@ inline Layout layout_of(const Network &net, int pairs, bool is_pullback) {
   Layout layout = {};
   layout.odd = 2 * maps[0];
   layout.tape = layout.odd + 2 * maps[1];
-  layout.pair = most(layout.tape + (is_pullback ? 4 * net.positions : 0), layout.odd + pixels);
+  layout.pair = most(layout.tape + (is_pullback ? 2 * net.positions : 0), layout.odd + pixels);
   layout.stats_bar = pairs * layout.pair;
   layout.pixels_bar = layout.stats_bar + (is_pullback ? 2 * net.positions : 0);
   layout.total = layout.pixels_bar + (is_pullback ? pixels * net.channels : 0);
@@ -116,10 +116,7 @@ struct Group {
 
   HERE void sync() const {
 #ifdef __CUDACC__
-    if (SIZE == 32)
-      __syncwarp();
-    else
-      __syncthreads();
+    __syncthreads();
 #endif
   }
   /* The maps of a window, by its number among windows. */
@@ -332,31 +329,39 @@ HERE double arcsine(double x) { return horner(ARCSINE_f64, x); }
 HERE float sine_gap(float x) { return horner(SINE_GAP_f32, x); }
 HERE double sine_gap(double x) { return horner(SINE_GAP_f64, x); }
 
-/* As in pairs.h, whose comments say what is computed; the tape is null where nothing is kept. */
+/* At h = sin^2(theta/2), up to an ulp inside [0, 1]; pairs.h says what they are for. */
+template <typename REAL>
+struct Arc {
+  REAL turn, gap, slope; /* theta/2pi, (sin theta - theta cos theta)/pi, dtheta/dh or 0 */
+
+  HERE explicit Arc(REAL h) {
+    const REAL pi = (REAL)3.14159265358979323846;
+    bool is_acute = h <= (REAL)0.5;
+    REAL near = is_acute ? h : 1 - h;
+    REAL sine = sqrt(near), cosine = sqrt(1 - near), half = sine * arcsine(near);
+    REAL theta = is_acute ? 2 * half : pi - 2 * half;
+    REAL small = near * sine * sine_gap(near), span = sine * cosine;
+    turn = theta * (1 / (2 * pi));
+    gap = (is_acute ? small : 2 * span + theta * (1 - 2 * near)) * (1 / pi);
+    slope = span > 0 ? 1 / span : span;
+  }
+};
+
+/* The tape, null where nothing is kept, takes h and dT'/dD: what the way back does not compute again. */
 template <typename REAL>
 HERE void bend(Stat<REAL> own, Stat<REAL> other, REAL *d_at, REAL *t_at, REAL *tape,
                int positions) {
-  const REAL pi = (REAL)3.14159265358979323846;
   REAL d = *d_at, t = *t_at, apart = own.root - other.root, per_4g = own.half * other.half;
   REAL h = (d - apart * apart) * per_4g;
   /* Comparisons with NaN are false, so that a NaN goes on. */
   h = h < 0 ? 0 : h > 1 ? 1 : h;
-  bool is_acute = h <= (REAL)0.5;
-  REAL near = is_acute ? h : 1 - h;
-  REAL sine = sqrt(near), cosine = sqrt(1 - near);
-  REAL half = sine * arcsine(near);
-  REAL theta = is_acute ? 2 * half : pi - 2 * half;
-  REAL small = near * sine * sine_gap(near);
-  REAL gap = (is_acute ? small : 2 * sine * cosine + theta * (1 - 2 * near)) * (1 / pi);
-  REAL ntk12 = (own.ntk + other.ntk - t) * (REAL)0.5, turn = theta * (1 / (2 * pi));
-  *d_at = d * (REAL)0.5 - own.root * other.root * gap;
-  *t_at = t * (REAL)0.5 + ntk12 * turn * 2;
+  Arc<REAL> arc(h);
+  REAL ntk12 = (own.ntk + other.ntk - t) * (REAL)0.5;
+  *d_at = d * (REAL)0.5 - own.root * other.root * arc.gap;
+  *t_at = t * (REAL)0.5 + ntk12 * arc.turn * 2;
   if (!tape) return;
-  REAL span = sine * cosine, slope = span > 0 ? 1 / span : span;
-  tape[0] = turn;
-  tape[positions] = ntk12 * slope * per_4g * (1 / pi);
-  tape[2 * positions] = h;
-  tape[3 * positions] = gap;
+  tape[0] = h;
+  tape[positions] = ntk12 * arc.slope * per_4g * (REAL)0.31830988618379067;
 }
 
 template <typename REAL, int SIZE, int PAIRS, bool KEEP>
@@ -383,11 +388,11 @@ HERE void relu_backward(const Group<REAL, SIZE, PAIRS> &group, const Operation &
     REAL own = group.stats1[at].root, root_sum = sums[at], ntk_sum = sums[positions + at];
     UNROLL for (int q = 0; q < PAIRS; ++q) {
       const REAL *tape = group.room + q * pair + group.layout.tape + at;
-      REAL turn = tape[0], slope = tape[positions], h = tape[2 * positions];
-      REAL gap = tape[3 * positions], other = group.stats2[q][at].root;
-      REAL d_bar = bars.d[q * pair + p], t_bar = bars.t[q * pair + p], turned = turn * t_bar;
-      REAL through_h = slope * t_bar - turn * d_bar;
-      REAL g_bar = -gap * d_bar - 4 * h * through_h;
+      REAL h = tape[0], slope = tape[positions], other = group.stats2[q][at].root;
+      Arc<REAL> arc(h);
+      REAL d_bar = bars.d[q * pair + p], t_bar = bars.t[q * pair + p], turned = arc.turn * t_bar;
+      REAL through_h = slope * t_bar - arc.turn * d_bar;
+      REAL g_bar = -arc.gap * d_bar - 4 * h * through_h;
       root_sum += g_bar * other - 2 * (own - other) * through_h;
       ntk_sum += turned;
       bars.d[q * pair + p] = d_bar * (REAL)0.5 + through_h;
