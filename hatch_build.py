@@ -33,7 +33,11 @@ CUDA_FLAGS = [
     "-O3",
     "-std=c++17",
     "-shared",
-    "-arch=all-major",
+    # Code for the A100's generation and the H100's; others translate the first when it is loaded.
+    "-gencode=arch=compute_75,code=compute_75",
+    "-gencode=arch=compute_80,code=sm_80",
+    "-gencode=arch=compute_90,code=sm_90",
+    "--threads=0",
     "-Xcompiler=-fPIC,-fvisibility=hidden",
     # Square roots and quotients to an ulp instead of half of one: a third of the time.
     "-prec-sqrt=false",

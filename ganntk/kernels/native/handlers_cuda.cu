@@ -141,10 +141,11 @@ struct Plan {
 };
 
 /* Threads and pairs by the positions of the first map, as they were fastest on an H100; one pair where
- * more do not fit, and no groups where one needs more shared memory than the device has. */
+ * more do not fit, and for doubles, which nobody is in a hurry for. */
 static Plan plan_of(const Network &net, bool is_pullback, size_t itemsize) {
   int positions = net.operations[0].out_h * net.operations[0].out_w;
   Plan plan = {positions <= 224 ? 64 : positions <= 512 ? 128 : 256, positions <= 512 ? 4 : 2};
+  if (itemsize == sizeof(double)) plan.pairs = 1;
   if (layout_of(net, plan.pairs, is_pullback).total * itemsize > shared_limit()) plan.pairs = 1;
   plan.fits = layout_of(net, plan.pairs, is_pullback).total * itemsize <= shared_limit();
   return plan;
@@ -243,11 +244,12 @@ static XLA_FFI_Error *run_distances(XLA_FFI_CallFrame *frame) {
   if (const char *problem = prepare(frame, false, sizeof(REAL), &launch)) return error(frame, problem);
   launch.sizes.is_symmetric = argument(frame, 4)->dims[0] > 0;
   launch.sizes.chunks = (launch.sizes.rows2 + kRowsOfAGroup - 1) / kRowsOfAGroup;
+  constexpr int kFew = sizeof(REAL) == 4 ? 2 : 1, kMany = sizeof(REAL) == 4 ? 4 : 1;
   const bool is_one = launch.plan.pairs == 1;
-  auto kernel = launch.plan.size == 64    ? is_one ? distances<REAL, 64, 1> : distances<REAL, 64, 4>
-                : launch.plan.size == 128 ? is_one ? distances<REAL, 128, 1> : distances<REAL, 128, 4>
+  auto kernel = launch.plan.size == 64    ? is_one ? distances<REAL, 64, 1> : distances<REAL, 64, kMany>
+                : launch.plan.size == 128 ? is_one ? distances<REAL, 128, 1> : distances<REAL, 128, kMany>
                 : is_one                  ? distances<REAL, 256, 1>
-                                          : distances<REAL, 256, 2>;
+                                          : distances<REAL, 256, kFew>;
   return start(frame, launch, kernel, rows_of<REAL>(frame), result<REAL>(frame, 0));
 }
 
@@ -258,11 +260,12 @@ static XLA_FFI_Error *run_pullback(XLA_FFI_CallFrame *frame) {
   launch.sizes.rank = argument(frame, 4)->dims[1];
   launch.sizes.is_dense = argument(frame, 5)->dims[0] == 0;
   launch.sizes.chunks = ((XLA_FFI_Buffer *)frame->rets.rets[0])->dims[0];
+  constexpr int kFew = sizeof(REAL) == 4 ? 2 : 1, kMany = sizeof(REAL) == 4 ? 4 : 1;
   const bool is_one = launch.plan.pairs == 1;
-  auto kernel = launch.plan.size == 64    ? is_one ? pullback<REAL, 64, 1> : pullback<REAL, 64, 4>
-                : launch.plan.size == 128 ? is_one ? pullback<REAL, 128, 1> : pullback<REAL, 128, 4>
+  auto kernel = launch.plan.size == 64    ? is_one ? pullback<REAL, 64, 1> : pullback<REAL, 64, kMany>
+                : launch.plan.size == 128 ? is_one ? pullback<REAL, 128, 1> : pullback<REAL, 128, kMany>
                 : is_one                  ? pullback<REAL, 256, 1>
-                                          : pullback<REAL, 256, 2>;
+                                          : pullback<REAL, 256, kFew>;
   return start(frame, launch, kernel, rows_of<REAL>(frame), data<REAL>(frame, 4),
                data<REAL>(frame, 5), result<REAL>(frame, 0), result<REAL>(frame, 1));
 }
