@@ -67,7 +67,9 @@ class GeneratorOverSteps(Experiment):
             rows.append((size, "the images themselves", own, 1.0))
             lines[f"{size} images"] = np.array(curve)[:, :2]
         figure = figures.stages(
-            {f"Fréchet distance of {self.samples} to held-out images": lines}, _ends(pictures)
+            {f"Fréchet distance of {self.samples} to held-out images": lines},
+            _ends(pictures),
+            log_up=True,
         )
         caption = "Distance to held-out images over the steps, and images along the way."
         return Findings(_COLUMNS, tuple(rows), figure, caption)
