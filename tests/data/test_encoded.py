@@ -83,13 +83,20 @@ def test_impossible_networks_are_refused():
 
 WORDS = [
     *["--data.type", "encoded", "--data.of.size", "16", "--data.channels", "[8]"],
-    *["--data.steps", "50", "--kernel", "cnn-small", "--lam", "5", "--steps", "20"],
+    *["--data.steps", "10", "--kernel", "fnn", "--lam", "5", "--steps", "20"],
     *["--report_every", "5", "--checkpoints.every", "5", "--sample_every", "20"],
 ]
 
 
-def test_a_latent_run_leaves_images_and_resumes_to_the_same(tmp_path):
-    def given(name: str, *words: str) -> config.RunConfig:
+GENERATOR = [
+    *["--coupling.type", "generator", "--coupling.batch", "8"],
+    *["--coupling.network.type", "dense", "--points.count", "16"],
+]
+
+
+@pytest.mark.parametrize("words", [[], GENERATOR], ids=["points", "generator"])
+def test_a_latent_run_leaves_images_and_resumes_to_the_same(tmp_path, words):
+    def given(name: str) -> config.RunConfig:
         return config.load(None, [*WORDS, *words, "--run_uri", str(tmp_path / name)])
 
     whole = distributed.run(given("whole"), Stopping())
