@@ -31,7 +31,14 @@ def curve(folder) -> list[tuple]:
     return [(line["step"], line["loss"], line["lam"]) for line in records if "loss" in line]
 
 
-QUICK = Encoded(of=Digits(size=24), training=Digits(size=600), channels=(16,), steps=1500)
+QUICK = Encoded(
+    of=Digits(size=24),
+    training=Digits(size=600),
+    channels=(16,),
+    steps=800,
+    batch=32,
+    learning_rate=6e-3,
+)
 SPACE = "memory://autoencoders"
 
 
