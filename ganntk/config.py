@@ -155,6 +155,12 @@ class RunConfig:
             )
         if self.levels:
             self._check_levels()
+        draws = isinstance(self.coupling, Batchwise | Generator)
+        if self.data.rows_until(0) is not None and not draws:
+            raise InputError(
+                "rows that change on the way are for batches: take coupling.type batchwise or "
+                "generator, or another data source"
+            )
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}: expected 0 or a positive whole number")
         for name in ("diagonal", "similarity"):

@@ -56,6 +56,17 @@ class Source(Registered, abc.ABC):
             InputError: the data is missing or cannot be used.
         """
 
+    def rows_until(self, step: int) -> int | None:
+        """Steps until other rows are to be drawn from, always at multiples of the same number.
+
+        None for a source that has the same rows at all steps.
+        """
+        return None
+
+    def rows_at(self, step: int) -> Float32[np.ndarray, "rows ..."]:
+        """The rows that a step draws from: as many at all steps."""
+        return self.load().rows
+
     def shown(self, rows: Float32[np.ndarray, "rows ..."]) -> Float32[np.ndarray, "rows ..."]:
         """Rows as a person sees them, for pictures and for what is saved of a run.
 

@@ -9,11 +9,11 @@ from ganntk import batches, generation, synthesis
 from ganntk.config import RunConfig
 from ganntk.coupling import Generator
 from ganntk.distributed.device import OnDevice
+from ganntk.distributed.drawn import DrawnFrom
 from ganntk.distributed.shared import ALONE, Shared, data_key
 from ganntk.distributed.worker import Finished, Prepared, finished_of, problem_of
 from ganntk.generation import Generation, GeneratorState, Share
 from ganntk.generators.network import Weights
-from ganntk.typing import Rows
 
 
 def generation_of(config: RunConfig, row_shape: tuple[int, ...]) -> Generation:
@@ -34,7 +34,6 @@ class GeneratorWorker(OnDevice):
 
     def __init__(self, config: RunConfig, rank: int = 0, shared: Shared = ALONE) -> None:
         self._config, self._rank, self._shared = config, rank, shared
-        self._x: Rows = jnp.zeros((0,))
 
     def prepare(self) -> Prepared:
         """Load the data."""
@@ -42,7 +41,7 @@ class GeneratorWorker(OnDevice):
         self._training = dataset.training
         self._generation = generation_of(self._config, dataset.rows.shape[1:])
         with synthesis.numerics():
-            self._x = jnp.asarray(dataset.rows, self._config.precision)
+            self._real = DrawnFrom(self._config.data, dataset.rows, self._config.precision)
         return Prepared(
             data_name=dataset.name,
             data_fingerprint=dataset.fingerprint,
@@ -56,13 +55,13 @@ class GeneratorWorker(OnDevice):
     def start(self) -> GeneratorState:
         """The first weights, and lam for the first batch."""
         with synthesis.numerics():
-            return jax.tree.map(np.asarray, generation.init(self._generation, self._x))
+            return jax.tree.map(np.asarray, generation.init(self._generation, self._real.at(0)))
 
     def share(self, weights: Weights, lam: float, step: int, batch: int) -> Share:
         """What one batch of a step gives."""
         with synthesis.numerics():
             found = generation.share(
-                self._generation, self._x, weights, jnp.asarray(lam), step, batch
+                self._generation, self._real.at(step), weights, jnp.asarray(lam), step, batch
             )
             return jax.tree.map(np.asarray, found)
 
@@ -84,7 +83,7 @@ class GeneratorWorker(OnDevice):
         with synthesis.numerics():
             rows = generation.samples(self._generation, weights, chunk * half, half)
             loss, d = generation.look(
-                self._generation, self._x, rows, jnp.asarray(lam), jnp.asarray(chunk)
+                self._generation, self._real.at(0), rows, jnp.asarray(lam), jnp.asarray(chunk)
             )
         points = np.asarray(rows, np.float32)
         return finished_of(

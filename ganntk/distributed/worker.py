@@ -13,6 +13,7 @@ from ganntk.config import RunConfig
 from ganntk.coupling import Batchwise, sets_of
 from ganntk.data import Source
 from ganntk.distributed.device import OnDevice
+from ganntk.distributed.drawn import DrawnFrom
 from ganntk.distributed.shared import ALONE, Shared, data_key, gram_key, start_key
 from ganntk.kernels import gram_of_moving
 from ganntk.metrics import nearest, structural
@@ -240,7 +241,20 @@ class BatchWorker(Worker):
         coupling = self._config.coupling
         assert isinstance(coupling, Batchwise)
         self._batched = batches.BatchProblem(self._problem, coupling.batch // 2)
+        self._drawn_from = DrawnFrom(self._config.data, self._rows, self._config.precision)
         return self._batched.half
+
+    def advance(self, steps: int) -> list[StepReport]:
+        """Take a block of steps, in pieces within which the real rows are the same."""
+        pieces: list[list[StepReport]] = []
+        while steps and self._states:
+            until = self._config.data.rows_until(int(self._states[0].step)) or steps
+            pieces.append(super().advance(min(until, steps)))
+            steps -= min(until, steps)
+        return [
+            jax.tree.map(lambda *reports: np.concatenate(reports), *of_a_set)
+            for of_a_set in zip(*pieces, strict=True)
+        ]
 
     def _first(self, member: int) -> SynthesisState:
         return batches.init(self._batched, self._rows, seed=self._config.seed, member=member)
@@ -250,8 +264,9 @@ class BatchWorker(Worker):
     ) -> tuple[SynthesisState, StepReport]:
         longest = self._config.report_every
         key = batches.batch_key(self._config.seed, member)
-        return batches.advance(self._batched, self._rows, key, state, steps=steps, longest=longest)
+        x = self._drawn_from.at(int(state.step))
+        return batches.advance(self._batched, x, key, state, steps=steps, longest=longest)
 
     def _looked(self, member: int, state: SynthesisState) -> tuple[Any, Any]:
         key = batches.batch_key(self._config.seed, member)
-        return batches.look(self._batched, self._rows, key, state)
+        return batches.look(self._batched, self._drawn_from.at(int(state.step)), key, state)
