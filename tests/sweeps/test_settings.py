@@ -119,7 +119,7 @@ def test_a_resumed_sweep_may_have_another_budget_and_nothing_else():
 
 
 def test_the_example_of_the_documentation_is_a_sweep(tmp_path: Path, monkeypatch):
-    text = (ROOT / "docs/how-to/sweeps.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/how-to/tune.md").read_text(encoding="utf-8")
     file = tmp_path / "sweep.yaml"
     file.write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
     monkeypatch.chdir(ROOT)
