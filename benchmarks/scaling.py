@@ -17,7 +17,7 @@ from benchmarks.harness import duration, table
 from ganntk import config
 from ganntk.config import RunConfig
 from ganntk.distributed.choice import Costs, strategy_for
-from ganntk.distributed.group import open_group
+from ganntk.distributed.group import WorkerGroup, open_group
 from ganntk.distributed.work import work_of
 
 COUPLINGS = {
@@ -32,6 +32,7 @@ COUPLINGS = {
 }
 # Solutions of 256 + 256 rows take so many products of two vectors.
 PRODUCTS = Costs().products
+_HOPS = 20
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Measured:
         compute: seconds of the slowest worker, phase by phase.
         phases: the same, by method.
         call: median seconds of a call of all workers that does nothing.
+        hop: seconds to hand an array of the size of a block on from one worker to the next.
     """
 
     workers: int
@@ -53,6 +55,7 @@ class Measured:
     compute: float
     phases: dict[str, float]
     call: float
+    hop: float
 
     @property
     def overhead(self) -> float:
@@ -67,6 +70,9 @@ def timed(worker: type) -> type:
         def __init__(self, *arguments: Any) -> None:
             self.seconds: dict[str, list[float]] = defaultdict(list)
             super().__init__(*arguments)
+
+        def pass_on(self, value: Any) -> Any:
+            return value
 
         def spent(self) -> dict[str, list[float]]:
             found, self.seconds = dict(self.seconds), defaultdict(list)
@@ -121,13 +127,27 @@ def measure(given: RunConfig, steps: int) -> Measured:
             began = time.perf_counter()
             group.call("ping")
             calls.append(time.perf_counter() - began)
+        hop = _hop(group, given)
     phases: dict[str, float] = {}
     for name in sorted({name for own in spent for name in own}):
         phases[name] = max(sum(own.get(name, ())) for own in spent) / steps
     workers = given.cluster.workers
     spread = (min(walls), max(walls))
     wall, call = float(np.median(walls)), float(np.median(calls))
-    return Measured(workers, wall, spread, sum(phases.values()), phases, call)
+    return Measured(workers, wall, spread, sum(phases.values()), phases, call, hop)
+
+
+def _hop(group: WorkerGroup, given: RunConfig) -> float:
+    """Along a chain of calls that wait for each other, as those of a step do."""
+    rows, times = (given.points.count or 0) // group.size, []
+    for _ in range(5):
+        began = time.perf_counter()
+        value = group.put(np.zeros((rows, 2 * (given.points.count or 0)), np.float32))
+        for i in range(_HOPS):
+            value = group.submit(i % group.size, "pass_on", value)
+        group.get([value])
+        times.append((time.perf_counter() - began) / _HOPS)
+    return float(np.median(times))
 
 
 def moved_bytes(coupling: str, given: RunConfig, n: int) -> float:
@@ -185,8 +205,8 @@ def report(n: int, steps: int, workers: list[int], couplings: list[str]) -> None
 
 
 _MEASURED = [
-    "coupling", "scaling", "workers", "step", "compute", "overhead", "a call", "MB moved",
-    "ms by phase",
+    "coupling", "scaling", "workers", "step", "compute", "overhead", "a call", "a hop",
+    "MB moved", "ms by phase",
 ]  # fmt: skip
 
 
@@ -203,6 +223,7 @@ def _row(coupling: str, kind: str, given: RunConfig, found: Measured) -> list[st
         duration(found.compute),
         duration(found.overhead),
         duration(found.call),
+        duration(found.hop),
         f"{moved_bytes(coupling, given, n) / 1e6:.2f}",
         ", ".join(busy),
     ]

@@ -104,7 +104,9 @@ def train(
         batch: images of a step, drawn with replacement.
         seed: of weights and batches.
     """
-    graph, weights = nnx.split(_Autoencoder(shape, nnx.Rngs(seed)))
+    graph, _ = nnx.split(nnx.eval_shape(lambda: _Autoencoder(shape, nnx.Rngs(seed))))
+    # Compiled in one piece: drawn one by one, every array is a compilation of its own.
+    weights = jax.jit(lambda: nnx.split(_Autoencoder(shape, nnx.Rngs(seed)))[1])()
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
     rows = jnp.asarray(images, jnp.float32)
     key = jax.random.key(seed)

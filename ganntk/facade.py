@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from ganntk import synthesis
-from ganntk.data import check_rows
+from ganntk.data.inputs import rows_from
 from ganntk.discriminator import Solver
 from ganntk.errors import InputError
 from ganntk.generators import Points
@@ -40,7 +40,7 @@ class SynthesisResult:
 
 
 def synthesize(
-    X: Float[np.ndarray, "n ..."],
+    X: Any,
     *,
     points: int | None = None,
     kernel: str | Kernel = "cnn-mnist",
@@ -56,7 +56,9 @@ def synthesize(
     r"""Synthesise new rows from real ones by gradient descent through a neural tangent kernel.
 
     Args:
-        X: real images (n, h, w, c) or (n, h, w), or points (n, d), in [0, 1]; bytes are scaled.
+        X: real images (n, h, w, c) or (n, h, w), or points (n, d), in [0, 1], as an array of NumPy,
+            JAX or torch; bytes are scaled. Or a table of pyarrow or pandas with a column of
+            pictures, or an address: `ganntk.data.inputs` says what is taken.
         points: how many rows to generate; None for as many as there are real ones.
         kernel: a kernel, or the name of one in `ganntk.kernels.ARCHITECTURES`.
         objective: an objective, or the name of one.
@@ -81,7 +83,7 @@ def synthesize(
         >>> synthesize(rows, points=4, kernel="cnn-small", steps=2).images.shape
         (4, 8, 8, 1)
     """
-    rows = check_rows(X)
+    rows = rows_from(X)
     if steps < 1:
         raise InputError(f"steps is {steps}: expected at least 1")
     problem = Problem(

@@ -69,7 +69,7 @@ make_venv() {
 
 # The folder counts: a copied .venv would start the programs of the original.
 describe() {
-  echo "$PWD, Python $(version_of "$venv/bin/python"), $1, $(cat pyproject.toml constraints.txt hatch_build.py ganntk/kernels/native/*.[ch] 2>/dev/null | cksum)"
+  echo "$PWD, Python $(version_of "$venv/bin/python"), $1, $(cat pyproject.toml constraints.txt hatch_build.py ganntk/kernels/native/*.[ch] ganntk/kernels/native/*.cu 2>/dev/null | cksum)"
 }
 
 # The extras asked for now or before, without repetition, separated by commas.

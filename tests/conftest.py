@@ -20,3 +20,13 @@ def quick_compile() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_programs_of_a_module_only() -> Iterator[None]:
+    """Forget what a module compiled: a process may map 65,530 pieces of memory, programs take some.
+
+    Where it has no more, the next compilation is a segmentation fault.
+    """
+    yield
+    jax.clear_caches()

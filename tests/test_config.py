@@ -114,6 +114,7 @@ SHIPPED = {
     "generator_mnist": "--data.uri",
     "faces_multires": "--data.uri",
     "celeba_hq_multires": "--data.uri",
+    "latent_mnist": "--data.of.uri",
 }
 
 

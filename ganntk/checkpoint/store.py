@@ -182,8 +182,12 @@ def _manifest_of(uri: str) -> Manifest | None:
     if not storage.exists(path):
         return None
     try:
-        return Manifest.from_json(storage.read_text(path), path)
+        text = storage.patiently(lambda: storage.read_text(path), f"reading {path}")
+        return Manifest.from_json(text, path)
     except InputError as error:
+        # Another process may have removed it since.
+        if not storage.exists(path):
+            return None
         raise CheckpointError(f"{error}: its checkpoint cannot be used") from error
 
 

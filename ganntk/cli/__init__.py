@@ -6,6 +6,7 @@ it was interrupted. Progress and errors go to standard error, results to standar
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -51,6 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(str(error), 1)
     except KeyboardInterrupt:
         return _say("interrupted", 130)
+    except BrokenPipeError:
+        # Whoever reads the results has seen enough, as `head` has; Python would say so at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _say(sentence: str, status: int) -> int:

@@ -93,13 +93,17 @@ def _unused_gpu(names: str) -> str:
 
 
 def _compiled_kernels() -> Finding:
+    import jax
+
     from ganntk.kernels import native
 
+    on_gpu = jax.default_backend() == "gpu"
+    device, compiler = ("GPUs", "nvcc of CUDA 12 or later") if on_gpu else ("CPUs", "a C compiler")
     if native.is_available():
-        return Finding(True, "kernels", "compiled code for networks on CPUs")
+        return Finding(True, "kernels", f"compiled code for networks on {device}")
     sentence = (
-        "the compiled code for CPUs is not there, XLA does its work several times slower: install "
-        "a C compiler, then ganntk again"
+        f"the compiled code for {device} is not there, XLA does its work several times slower: "
+        f"install {compiler}, then ganntk again"
     )
     return Finding(False, "kernels", sentence, is_needed=False)
 

@@ -4,6 +4,7 @@ A run on codes is a run like any other: they are small images in [0, 1], and ker
 checkpoints know nothing of them. What a person sees of it is decoded.
 """
 
+import dataclasses
 import functools
 import logging
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ class Encoded(Source):
     def _weights(self) -> autoencoder.Arrays:
         if self.weights_uri is not None and storage.exists(self.weights_uri):
             return autoencoder.load(self.weights_uri)
-        weights = _trained(self)
+        weights = _trained(dataclasses.replace(self, weights_uri=None))
         if self.weights_uri is not None:
             autoencoder.save(self.weights_uri, weights)
         return weights

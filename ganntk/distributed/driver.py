@@ -23,6 +23,7 @@ from ganntk.distributed import resumption
 from ganntk.distributed.choice import strategy_for
 from ganntk.distributed.group import open_group
 from ganntk.distributed.guarded import Guarded
+from ganntk.distributed.interrupts import deferred
 from ganntk.distributed.monitored import RayMetricsSink
 from ganntk.distributed.resumption import Past, Saver
 from ganntk.distributed.shared import Shared
@@ -222,27 +223,36 @@ def _steps(run: Started) -> Ended:
         run.folder.write_real(config.data.shown(run.prepared.training))
         _picture(run, step)
     while step < config.steps and run.watcher.reason is None:
-        began = run.recorder.elapsed_seconds()
-        with run.recorder.phase(name):
-            report = _advanced(run, step)
-        name, step = "steps", step + len(report.loss)
-        seconds = run.recorder.elapsed_seconds() - began
-        # First: whoever follows the records may end the run at one of them.
-        if is_drawn := step % config.sample_every == 0 or step == config.steps:
-            _picture(run, step)
-        _record(run, step, report, seconds)
-        is_last = step == config.steps or run.watcher.reason is not None
-        if is_last and not is_drawn:
-            _picture(run, step)
-        if run.saver.is_due(step) or is_last:
-            with run.recorder.phase("checkpoints"):
-                run.recorder.flush()
-                run.saver.save(step)
+        # A signal waits for the record too: a state that is saved without it would lose it.
+        with deferred():
+            step = _one_block(run, step, name)
+        name = "steps"
     with run.recorder.phase("finish"):
         kept = run.watcher.restore_kept(step)
         if kept != step:
             _picture(run, kept)
         return Ended(run.workers.finish(), step, kept)
+
+
+def _one_block(run: Started, step: int, name: str) -> int:
+    """Take a block of steps from `step`, and draw, record and save what is due; the step then."""
+    config, began = run.config, run.recorder.elapsed_seconds()
+    with run.recorder.phase(name):
+        report = _advanced(run, step)
+    step += len(report.loss)
+    seconds = run.recorder.elapsed_seconds() - began
+    # First: whoever follows the records may end the run at one of them.
+    if is_drawn := step % config.sample_every == 0 or step == config.steps:
+        _picture(run, step)
+    _record(run, step, report, seconds)
+    is_last = step == config.steps or run.watcher.reason is not None
+    if is_last and not is_drawn:
+        _picture(run, step)
+    if run.saver.is_due(step) or is_last:
+        with run.recorder.phase("checkpoints"):
+            run.recorder.flush()
+            run.saver.save(step)
+    return step
 
 
 def _advanced(run: Started, step: int) -> StepReport:
@@ -285,6 +295,7 @@ def _record(run: Started, step: int, report: StepReport, seconds: float) -> None
     run.recorder.record(step, values)
     for level, found in zip(run.config.levels, level_values(report), strict=True):
         run.recorder.record(step, found, {"level": str(level.side)})
+    run.saver.note_recorded(step)
     run.recorder.observe("step_seconds", 1 / steps_per_second)
     run.progress.step(step, run.config.steps, values["loss_per_real"], images_per_second)
 

@@ -13,7 +13,6 @@ import numpy as np
 from ganntk.config import RunConfig
 from ganntk.coupling import Exchange
 from ganntk.distributed.group import WorkerGroup
-from ganntk.distributed.interrupts import deferred
 from ganntk.distributed.recovery import Decision, Event, WorkerFailureError, decide
 from ganntk.distributed.strategy import Strategy
 from ganntk.distributed.worker import Finished, Prepared
@@ -66,11 +65,10 @@ class Guarded:
 
     def advance(self, steps: int) -> StepReport:
         """Take a block of steps from where the run is."""
-        with deferred():
-            self._is_between_steps = False
-            report = self._safely(lambda: self._strategy.advance(self._step, steps))
-            self._step += steps
-            self._is_between_steps = True
+        self._is_between_steps = False
+        report = self._safely(lambda: self._strategy.advance(self._step, steps))
+        self._step += steps
+        self._is_between_steps = True
         self._failures = 0
         if self._step - self._snapshot_step >= self._cluster.snapshot_every:
             self._keep_snapshot()

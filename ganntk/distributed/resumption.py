@@ -109,6 +109,11 @@ class Saver:
     def __init__(self, config: RunConfig, writer: Writer, workers: Guarded, step: int) -> None:
         self._config, self._writer, self._workers = config, writer, workers
         self._saved, self._saved_at = step, time.monotonic()
+        self._recorded = step
+
+    def note_recorded(self, step: int) -> None:
+        """What happened until `step` is in the metrics: its state may be saved."""
+        self._recorded = step
 
     def is_due(self, step: int) -> bool:
         """Whether the state is to be saved after so many steps."""
@@ -160,7 +165,8 @@ class Saver:
         if kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit):
             with contextlib.suppress(CheckpointError, WorkerFailureError):
                 step, state = self._workers.last_state()
-                if step > self._saved:
+                # A second signal may come between a block and its record.
+                if self._saved < step <= self._recorded:
                     _log.warning("interrupted: saving the state of step %d", step)
                     self._writer.save(step, state)
         try:

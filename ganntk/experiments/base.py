@@ -1,4 +1,4 @@
-"""What an experiment is: a measurement, and what it finds. Layer 6."""
+"""What an experiment is: a measurement, and what it finds. Layer 7."""
 
 import abc
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""An experiment carried out: its table, beside what is published, and its figure. Layer 6."""
+"""An experiment carried out: its table, beside what is published, and its figure. Layer 7."""
 
 import json
 from dataclasses import dataclass

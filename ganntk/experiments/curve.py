@@ -1,4 +1,4 @@
-"""A learning curve with pictures along the way (Fig. 4 of the paper). Layer 6."""
+"""A learning curve with pictures along the way (Fig. 4 of the paper). Layer 7."""
 
 import dataclasses
 import io
@@ -47,7 +47,7 @@ class LearningCurve(Experiment):
             values = [found.at(step, name) for name in names]
             rows.append((step, *(float("nan") if v is None else v for v in values)))
         curves = {title: found.series(name) for name, title in names.items()}
-        pictures = {step: _picture(found.samples[step]) for step in steps}
+        pictures = {f"step {step}": _picture(found.samples[step]) for step in steps}
         caption = f"Series of a run of {given.steps} steps, and its generated rows along the way."
         figure = figures.stages(curves, pictures)
         return Findings(("step", *names.values()), tuple(rows), figure, caption)

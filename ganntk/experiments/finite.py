@@ -1,4 +1,4 @@
-"""A network of finite width whose tangent kernel tends to a given one. Layer 6.
+"""A network of finite width whose tangent kernel tends to a given one. Layer 7.
 
 The NTK parameterisation: weights and biases are standard normal, and a layer scales them by the
 square root of its variance over the numbers it adds up. Gradient descent on half the squared error
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ganntk.errors import InputError
-from ganntk.kernels import Conv, Dense, Erf, Flatten, Relu
+from ganntk.kernels import Conv, Dense, Erf, Flatten, LeakyRelu, Relu
 from ganntk.kernels.layers import Layer
 from ganntk.typing import Count, Key, Labels, Rows
 
@@ -37,7 +37,7 @@ def start(layers: Sequence[Layer], key: Key, row_shape: tuple[int, ...], width: 
             window = layer.filter_shape if isinstance(layer, Conv) else ()
             weights = jax.random.normal(weights_key, (*window, shape[-1], after))
             parameters.append((weights, jax.random.normal(bias_key, (after,))))
-        elif isinstance(layer, Flatten | Relu | Erf):
+        elif isinstance(layer, Flatten | Relu | LeakyRelu | Erf):
             parameters.append(())
         else:
             raise InputError(f"no finite network with {type(layer).__name__} is known here")
@@ -62,6 +62,8 @@ def trained(
     y: Labels,
     size: float,
     steps: Count,
+    *,
+    is_logistic: bool = False,
 ) -> Parameters:
     r"""Some more steps of gradient descent on $\frac12|f - f_0 - y|^2$; jittable.
 
@@ -73,11 +75,15 @@ def trained(
         y: their labels.
         size: of a step.
         steps: how many.
+        is_logistic: on $\sum_i \log(1 + e^{-(2y_i - 1)(f - f_0)_i})$ instead, as in a GAN.
     """
     before = output(layers, first, x)
 
     def loss(parameters: Parameters) -> Array:
-        return jnp.sum(jnp.square(output(layers, parameters, x) - before - y)) / 2
+        f = output(layers, parameters, x) - before
+        if is_logistic:
+            return jnp.sum(jax.nn.softplus((1 - 2 * y) * f))
+        return jnp.sum(jnp.square(f - y)) / 2
 
     def step(_: Count, parameters: Parameters) -> Parameters:
         slope = jax.grad(loss)(parameters)
@@ -91,6 +97,8 @@ def _layer(layer: Layer, own: tuple[Array, ...], x: Array) -> Array:
         return x.reshape(len(x), -1)
     if isinstance(layer, Relu):
         return jax.nn.relu(x)
+    if isinstance(layer, LeakyRelu):
+        return jax.nn.leaky_relu(x, layer.slope)
     if isinstance(layer, Erf):
         return jax.lax.erf(x)
     assert isinstance(layer, Dense | Conv)

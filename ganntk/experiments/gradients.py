@@ -1,8 +1,9 @@
-r"""Gradients of finite discriminators beside the infinite one's (Figs. 1 and 6). Layer 6.
+r"""Gradients of finite discriminators beside the infinite one's (Figs. 1 and 6). Layer 7.
 
 Each discriminator is trained on real rows and noise for a time $\lambda$, and the norm of the
-gradient that it gives one noise row is followed: $(1 - D(z))\,|\nabla D(z)|$ for a fixed network,
-as in a GAN; and for GA-NTK the row of $dL/dZ$, through K in full.
+gradient that it gives one noise row is followed: $(1 - D(z))\,|\nabla D(z)|$ for a network that
+the generator takes as fixed; $\sigma(f(z))\,|\nabla f(z)|$ where that is trained by the logistic
+loss, in the first GAN's minimax game; and for GA-NTK the row of $dL/dZ$, through K in full.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import numpy as np
 
 from ganntk import discriminator, synthesis
 from ganntk.config import RunConfig
+from ganntk.discriminator import Spectrum
 from ganntk.distributed.driver import Progress
 from ganntk.distributed.worker import problem_of
 from ganntk.errors import InputError
@@ -38,12 +40,14 @@ class VanishingGradients(Experiment):
         most: the last $\lambda$.
         step_size: of the finite networks' gradient descent; below 2 over the largest eigenvalue.
         marks: how many times there are, evenly by their logarithm.
+        is_logistic: whether each width is trained by the logistic loss as well.
     """
 
-    widths: tuple[int, ...] = (16, 64, 256)
+    widths: tuple[int, ...] = (16, 256)
     most: float = 50.0
     step_size: float = 0.01
     marks: int = 25
+    is_logistic: bool = True
 
     def measure(self, given: RunConfig, folder: str, progress: Progress) -> Findings:
         network = getattr(given.kernel, "network", given.kernel)
@@ -58,20 +62,21 @@ class VanishingGradients(Experiment):
         )
         lams = self.step_size * steps
         progress.phase("the infinite network")
-        lines = dict(_infinite(problem, x, z, lams))
+        lines, lam = _infinite(problem, x, z, lams)
         for width in self.widths:
             progress.phase(f"a network of width {width}")
             key = jax.random.fold_in(jax.random.key(given.seed), width)
-            lines[f"width {width}"] = self._finite(layers, key, width, x, z, steps)
+            for name, is_logistic in [("", False), (", minimax", True)][: 1 + self.is_logistic]:
+                norms = self._finite(layers, key, width, x, z, steps, is_logistic)
+                lines[f"width {width}{name}"] = norms
         series = {name: np.stack([lams, norms], axis=1) for name, norms in lines.items()}
-        figure = figures.lines(
-            series, across="lam, training time", up="gradient norm", log_across=True, log_up=True
-        )
+        up, across = "gradient norm", "lam, training time"
+        figure = figures.lines(series, across=across, up=up, log_across=True, log_up=True, mark=lam)
         caption = (
-            f"Norm of the gradient of one of {len(z)} noise rows beside {len(x)} real ones, "
-            "while the discriminator trains."
+            f"Norm of the gradient of one of {len(z)} noise rows beside {len(x)} real ones, while "
+            f"the discriminator trains; the broken line is lam {lam:.3g}, which a run would take."
         )
-        marks = [int(np.argmin(np.abs(np.log(lams / at)))) for at in _decades(lams)]
+        marks = [int(np.argmin(np.abs(np.log(lams / at)))) for at in sorted({*_decades(lams), lam})]
         rows: list[tuple[Cell, ...]] = [
             (name, *(float(norms[i]) for i in marks)) for name, norms in lines.items()
         ]
@@ -86,13 +91,16 @@ class VanishingGradients(Experiment):
         x: Rows,
         z: Rows,
         steps: np.ndarray,
+        is_logistic: bool,
     ) -> np.ndarray:
         first = finite.start(layers, key, x.shape[1:], width)
         both = jnp.concatenate([x, z])
         y = discriminator.labels(len(x), len(z), both.dtype)
         advance = jax.jit(
             lambda parameters, count: finite.trained(
-                layers, first, parameters, both, y, self.step_size, count
+                layers,
+                *(first, parameters, both, y, self.step_size, count),
+                is_logistic=is_logistic,
             )
         )
 
@@ -101,7 +109,8 @@ class VanishingGradients(Experiment):
             def loss(row: Rows) -> jax.Array:
                 one = row[None]
                 d = finite.output(layers, parameters, one) - finite.output(layers, first, one)
-                return jnp.sum(jnp.square(1 - d)) / 2
+                # The generator lowers log(1 - sigmoid(f)) = -softplus(f).
+                return jnp.sum(-jax.nn.softplus(d) if is_logistic else jnp.square(1 - d) / 2)
 
             return jnp.linalg.norm(jax.grad(loss)(z[_ROW]))
 
@@ -117,8 +126,10 @@ def _decades(lams: np.ndarray) -> list[float]:
     return [10.0**power for power in range(round(low), int(np.floor(high)) + 1)] + [float(lams[-1])]
 
 
-def _infinite(problem: Problem, x: Rows, z: Rows, lams: np.ndarray) -> dict[str, np.ndarray]:
-    """The infinite network as a fixed discriminator, and GA-NTK, in float64."""
+def _infinite(
+    problem: Problem, x: Rows, z: Rows, lams: np.ndarray
+) -> tuple[dict[str, np.ndarray], float]:
+    """The infinite network as a fixed discriminator, and GA-NTK, in float64; the lam of a run."""
     with synthesis.numerics():
         x, z = jnp.asarray(x, jnp.float64), jnp.asarray(z, jnp.float64)
         real, both = Real(x, gram(problem.kernel, x)), jnp.concatenate([x, z])
@@ -142,7 +153,8 @@ def _infinite(problem: Problem, x: Rows, z: Rows, lams: np.ndarray) -> dict[str,
             slope = synthesis.gradient(problem, real, z, found.cotangent)
             return float(jnp.linalg.norm(slope[_ROW]))
 
-        return {
+        lines = {
             "GA-NTK": np.array([through_gram(float(lam)) for lam in lams]),
             "infinite, fixed": np.array([fixed(float(lam)) for lam in lams]),
         }
+        return lines, problem.lam.choose(Spectrum(kappa, vectors), y)

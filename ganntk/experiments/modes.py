@@ -1,4 +1,4 @@
-"""The modes of a mixture that generated points reach (Figs. 5 and S6 of the paper). Layer 6."""
+"""The modes of a mixture that generated points reach (Figs. 5 and S6 of the paper). Layer 7."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import numpy as np
 from ganntk import storage
 from ganntk.config import RunConfig
 from ganntk.data import Mixture, mixture_modes
-from ganntk.distributed.driver import Progress, run
+from ganntk.distributed.driver import Progress
 from ganntk.errors import InputError
+from ganntk.experiments import runs
 from ganntk.experiments.base import Cell, Experiment, Findings
 from ganntk.metrics import mode_statistics, transport
 from ganntk.report import figures
-from ganntk.run_folder import RunFolder
 
 _COLUMNS = ("set", "modes", "within 3 std", "half W2^2 to data", "half W2^2 to fresh")
 _FRESH_SEED = 10_000
@@ -36,7 +36,11 @@ class ModeCoverage(Experiment):
         data = given.data
         real = data.load().rows
         fresh = dataclasses.replace(data, seed=_FRESH_SEED, size=len(real)).load().rows
-        ends = {f"seed {seed}": _ended(given, folder, seed, progress) for seed in self.seeds}
+        places = {seed: storage.join(folder, "runs", f"seed-{seed}") for seed in self.seeds}
+        ends = {
+            f"seed {seed}": runs.ended(given, uri, progress, {"seed": seed})
+            for seed, uri in places.items()
+        }
         noise = np.random.default_rng(_FRESH_SEED).uniform(size=real.shape)
         sets = {"data": real, "fresh sample": fresh, "uniform noise": noise, **ends}
         rows = [self._row(name, points, real, fresh, data.modes) for name, points in sets.items()]
@@ -54,11 +58,3 @@ class ModeCoverage(Experiment):
         found = mode_statistics(points, centres, std)
         distances = [transport.between(points, other) for other in (real, fresh)]
         return (name, found.modes_hit, found.within, *distances)
-
-
-def _ended(given: RunConfig, folder: str, seed: int, progress: Progress) -> np.ndarray:
-    uri = storage.join(folder, "runs", f"seed-{seed}")
-    run(dataclasses.replace(given, run_uri=uri, seed=seed), progress)
-    images = RunFolder.open(uri).read_images()
-    assert images is not None
-    return images.rows

@@ -1,4 +1,4 @@
-"""Plans of experiments: YAML files with a run at several scales. Layer 6."""
+"""Plans of experiments: YAML files with a run at several scales. Layer 7."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

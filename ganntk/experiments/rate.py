@@ -1,4 +1,4 @@
-r"""The rate of Theorem 3.1, $\min_{j \le s} |\nabla L|^2 = O(1/s)$. Layer 6."""
+r"""The rate of Theorem 3.1, $\min_{j \le s} |\nabla L|^2 = O(1/s)$. Layer 7."""
 
 import dataclasses
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 from ganntk.kernels.architectures import ALIASES, ARCHITECTURES, Named, named
 from ganntk.kernels.base import Kernel
 from ganntk.kernels.gram import gram, gram_of_moving, pullback, pullback_of_moving
-from ganntk.kernels.layers import Conv, Dense, Erf, Flatten, Layer, Relu
+from ganntk.kernels.layers import Conv, Dense, Erf, Flatten, Layer, LeakyRelu, Relu
 from ganntk.kernels.network import Network
 from ganntk.kernels.pooling import AvgPool, GlobalAvgPool
 from ganntk.kernels.rbf import RBF
@@ -21,6 +21,7 @@ __all__ = [
     "GlobalAvgPool",
     "Kernel",
     "Layer",
+    "LeakyRelu",
     "Named",
     "Network",
     "Relu",

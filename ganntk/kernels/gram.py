@@ -1,8 +1,9 @@
 r"""Gram matrices and their pull-backs, by the engine that fits: compiled code, or tiles. Layer 2.
 
-Networks on a CPU go through `ganntk.kernels.native`, every other kernel and device through
-`ganntk.kernels.tiled`. Both keep memory bounded: nothing of the size of pairs times positions
-exists, and a pull-back computes each pair again instead of keeping what its way back needs.
+Networks go through `ganntk.kernels.native`, where it was compiled for the device; other kernels
+go through `ganntk.kernels.tiled`. Both keep memory bounded: nothing of the size of pairs times
+positions exists, and a pull-back computes each pair again instead of keeping what its way back
+needs.
 """
 
 import functools

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
+from ganntk.errors import InputError
 from ganntk.kernels.covariance import (
     Distance,
     Variance,
@@ -171,6 +172,37 @@ def _root(v: jax.Array) -> jax.Array:
     """Square root whose derivative at zero is zero: a row of zeros has no direction to leave in."""
     positive = v > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, v, 1)), 0)
+
+
+@Layer.register("leaky_relu")
+@dataclass(frozen=True)
+class LeakyRelu(Layer):
+    r"""$\max(x, \alpha x) = \alpha x + (1 - \alpha) \max(0, x)$, with the slope $\alpha$ in [0, 1].
+
+    For normal x and y of covariance k, $E[x \max(0, y)] = k/2$: every variance and distance is
+    $\alpha$ times what it was plus $(1 - \alpha)^2$ times what the ReLU makes of it.
+
+    Attributes:
+        slope: of the negative half; 0 is the ReLU, 1 no nonlinearity at all.
+    """
+
+    slope: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.slope <= 1:
+            raise InputError(f"leaky_relu has the slope {self.slope}: expected 0 to 1")
+
+    def variance(self, v: Variance) -> Variance:
+        return Variance(*map(self._mixed, v, Relu().variance(v)))
+
+    def distance(self, d: Distance, v1: Variance, v2: Variance) -> Distance:
+        return Distance(*map(self._mixed, d, Relu().distance(d, v1, v2)))
+
+    def smooth_distance(self, d: Distance, v1: Variance, v2: Variance) -> Distance:
+        return Distance(*map(self._mixed, d, Relu().smooth_distance(d, v1, v2)))
+
+    def _mixed(self, before: jax.Array, bent: jax.Array) -> jax.Array:
+        return self.slope * before + (1 - self.slope) ** 2 * bent
 
 
 @Layer.register("erf")

@@ -113,7 +113,11 @@ def read_bytes(uri: Uri) -> bytes:
         InputError: there is no such file, it is a folder, or it cannot be opened.
     """
     with open_read(uri) as stream:
-        return stream.read()
+        try:
+            return stream.read()
+        except FileNotFoundError as error:
+            # An object store may open a file that is there no more.
+            raise InputError(f"no file at {os.fspath(uri)}: check the path") from error
 
 
 def read_text(uri: Uri) -> str:

@@ -61,6 +61,20 @@ def test_old_checkpoints_go_by_the_policy_and_files_of_none_are_left(run):
     assert not storage.exists(f"{run}/checkpoints/writer.json")
 
 
+def test_a_checkpoint_that_goes_while_they_are_listed_is_none(run, monkeypatch):
+    written(run, 10, 20)
+    exists = storage.exists
+
+    def exists_and_goes(uri):
+        there = exists(uri)
+        if "00000010" in uri and there:
+            storage.remove(uri)
+        return there
+
+    monkeypatch.setattr(storage, "exists", exists_and_goes)
+    assert [found.step for found in store.listed(run)] == [20]
+
+
 def test_a_folder_without_checkpoints_says_so(run):
     with pytest.raises(CheckpointError, match="has no checkpoint"):
         store.restore(run)

@@ -31,7 +31,14 @@ def curve(folder) -> list[tuple]:
     return [(line["step"], line["loss"], line["lam"]) for line in records if "loss" in line]
 
 
-QUICK = Encoded(of=Digits(size=24), training=Digits(size=600), channels=(16,), steps=1500)
+QUICK = Encoded(
+    of=Digits(size=24),
+    training=Digits(size=600),
+    channels=(16,),
+    steps=800,
+    batch=32,
+    learning_rate=6e-3,
+)
 SPACE = "memory://autoencoders"
 
 
@@ -83,13 +90,20 @@ def test_impossible_networks_are_refused():
 
 WORDS = [
     *["--data.type", "encoded", "--data.of.size", "16", "--data.channels", "[8]"],
-    *["--data.steps", "50", "--kernel", "cnn-small", "--lam", "5", "--steps", "20"],
+    *["--data.steps", "10", "--kernel", "fnn", "--lam", "5", "--steps", "20"],
     *["--report_every", "5", "--checkpoints.every", "5", "--sample_every", "20"],
 ]
 
 
-def test_a_latent_run_leaves_images_and_resumes_to_the_same(tmp_path):
-    def given(name: str, *words: str) -> config.RunConfig:
+GENERATOR = [
+    *["--coupling.type", "generator", "--coupling.batch", "8"],
+    *["--coupling.network.type", "dense", "--points.count", "16"],
+]
+
+
+@pytest.mark.parametrize("words", [[], GENERATOR], ids=["points", "generator"])
+def test_a_latent_run_leaves_images_and_resumes_to_the_same(tmp_path, words):
+    def given(name: str) -> config.RunConfig:
         return config.load(None, [*WORDS, *words, "--run_uri", str(tmp_path / name)])
 
     whole = distributed.run(given("whole"), Stopping())

@@ -65,6 +65,11 @@ def send(number: signal.Signals, which: int):
     return act
 
 
+def raylets(node) -> list[int]:
+    """The processes that start the workers of a node."""
+    return [each.process.pid for each in node.all_processes["raylet"]]
+
+
 def main():
     """Run the scenario."""
     scenario, folder, *words = sys.argv[1:]
@@ -82,8 +87,10 @@ def main():
         words += ["--cluster.address", cluster.address]
 
         def remove():
-            # The node of a worker, not the spare one: actors are packed in the order of nodes.
-            cluster.remove_node(nodes[0], allow_graceful=False)
+            # The node of a worker, not the spare one: its raylet is the parent of the worker.
+            parent = workers()[-1].ppid()
+            (of_worker,) = (node for node in nodes if parent in raylets(node))
+            cluster.remove_node(of_worker, allow_graceful=False)
 
         acts["node"] = remove
     else:

@@ -13,18 +13,22 @@ import time
 from ganntk.distributed.ray_session import stay_on_loopback
 
 stay_on_loopback()
-# Eighty processes that start at once on two cores answer late, and compile the same programs.
+_CACHE = tempfile.TemporaryDirectory(prefix="jax-cache-")
+# Eighty processes that start at once on two cores answer late, and compile the same programs; those
+# that are not optimised are as large as a third of a process.
 os.environ |= {
-    "JAX_COMPILATION_CACHE_DIR": tempfile.mkdtemp(prefix="jax-cache-"),
+    "JAX_COMPILATION_CACHE_DIR": _CACHE.name,
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "900",
     "RAY_gcs_server_request_timeout_seconds": "900",
     "RAY_health_check_timeout_ms": "600000",
     "RAY_health_check_initial_delay_ms": "600000",
     "RAY_worker_register_timeout_seconds": "900",
     "OMP_NUM_THREADS": "1",
+    # Eighty processes with JAX take 19 GB, which is nearly all of a small machine.
+    "MALLOC_ARENA_MAX": "1",
+    "RAY_memory_monitor_refresh_ms": "0",
 }
 
 import psutil  # noqa: E402

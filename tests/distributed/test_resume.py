@@ -15,6 +15,7 @@ import pytest
 
 from ganntk import config, distributed, storage
 from ganntk.checkpoint import store
+from ganntk.distributed.guarded import Guarded
 from ganntk.errors import CheckpointError, InputError
 from ganntk.run_folder import RunFolder
 from tests.checkpoint.conftest import environment, forget_stores
@@ -112,6 +113,30 @@ def test_a_run_that_was_interrupted_and_resumed_is_one_that_was_not(tmp_path, co
     assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
     names = [sorted(RunFolder(str(tmp_path / n)).sample_uris()) for n in ("cut", "whole")]
     assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_signal_in_the_middle_of_a_block_loses_no_record(tmp_path, monkeypatch, signals):
+    whole = start(tmp_path / "whole")
+    advance, handler = Guarded.advance, signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def advance_and_signal(self, steps):
+        report = advance(self, steps)
+        if len(curve(tmp_path / "cut")) == 2:  # after 15 steps, where no checkpoint is due
+            for _ in range(signals):
+                signal.raise_signal(signal.SIGTERM)
+        return report
+
+    monkeypatch.setattr(Guarded, "advance", advance_and_signal)
+    assert start(tmp_path / "cut") is None
+    monkeypatch.undo()
+    signal.signal(signal.SIGTERM, handler)
+    # The second signal does not wait for the record, so the state is not saved either.
+    assert max(found.step for found in store.listed(str(tmp_path / "cut"))) == (15, 10)[signals - 1]
+    resumed = resume(tmp_path / "cut")
+    assert whole is not None
+    assert resumed.loss == whole.loss
+    assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("coupling", ["exact", "batchwise", "generator"])

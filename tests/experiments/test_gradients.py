@@ -58,6 +58,26 @@ def test_a_wide_network_that_was_trained_says_what_the_closed_form_says():
     assert np.ptp(wanted) > 0.4
 
 
+def test_a_logistic_discriminator_leaves_the_generator_of_the_minimax_game_no_gradient():
+    x, y = rows(6, 0), discriminator.labels(3, 3, jnp.float32)
+    first = finite.start(DENSE, jax.random.key(1), (4, 4, 2), 64)
+
+    @jax.jit
+    def after(steps):
+        parameters = finite.trained(DENSE, first, first, x, y, 0.05, steps, is_logistic=True)
+
+        def loss(row):
+            f = finite.output(DENSE, parameters, row) - finite.output(DENSE, first, row)
+            return -jax.nn.softplus(f[0])
+
+        f = finite.output(DENSE, parameters, x) - finite.output(DENSE, first, x)
+        return f, jnp.linalg.norm(jax.grad(loss)(x[-1:]))
+
+    norms = [float(after(steps)[1]) for steps in (50, 20000)]
+    assert np.all(np.sign(after(20000)[0]) == 2 * y - 1)
+    assert norms[1] < 0.25 * norms[0]
+
+
 def test_a_layer_without_a_finite_form_is_refused():
     with pytest.raises(InputError, match="no finite network with AvgPool"):
         finite.start((AvgPool(), Flatten(), Dense()), jax.random.key(0), (4, 4, 2), 8)
@@ -68,7 +88,7 @@ def test_the_gradient_of_a_wide_network_follows_the_infinite_one(tmp_path):
     layers = "[{type: flatten}, {type: dense}, {type: erf}, {type: dense}]"
     words = ["--kernel.type", "network", "--kernel.layers", layers, "--data.size", "8"]
     given = config.load(None, words)
-    experiment = VanishingGradients(widths=(8, 2048), most=4.0, step_size=0.01, marks=6)
+    experiment = VanishingGradients((8, 2048), most=4, step_size=0.01, marks=6, is_logistic=False)
     found = experiment.measure(given, str(tmp_path), Quiet())
     by_name = {row[0]: np.array(row[1:], float) for row in found.rows}
     assert list(by_name) == ["GA-NTK", "infinite, fixed", "width 8", "width 2048"]

@@ -8,12 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ganntk.kernels import Dense, Erf, Flatten, Network, Relu
+from ganntk.kernels import Dense, Erf, Flatten, LeakyRelu, Network, Relu
 
 WIDTH = 256
 NETWORKS = 192
 WEIGHT, BIAS = 1.4615, 0.1
-NONLINEARITIES = {"relu": (Relu(), jax.nn.relu), "erf": (Erf(), jax.lax.erf)}
+NONLINEARITIES = {
+    "relu": (Relu(), jax.nn.relu),
+    "leaky_relu": (LeakyRelu(0.2), functools.partial(jax.nn.leaky_relu, negative_slope=0.2)),
+    "erf": (Erf(), jax.lax.erf),
+}
 
 
 def initial(key: jax.Array, sizes: tuple[int, ...]) -> list[tuple[jax.Array, jax.Array]]:

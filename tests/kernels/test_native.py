@@ -28,6 +28,7 @@ from ganntk.kernels import (
     pullback_of_moving,
 )
 from ganntk.kernels.arcs import _coefficients
+from ganntk.kernels.native import calls
 from ganntk.kernels.native.program import compile_program
 from ganntk.typing import LowRank
 from tests.reference.engines import InTiles
@@ -199,10 +200,10 @@ def test_rows_that_do_not_fit_are_refused_before_the_compiled_code():
 
 def test_a_package_without_the_library_still_has_its_kernels(tmp_path, monkeypatch):
     monkeypatch.setattr("ganntk.kernels.native.calls.LIBRARY", Path(tmp_path / "none.so"))
-    native.is_available.cache_clear()
+    calls._on_cpu.cache_clear()
     try:
         x = images(3, (4, 4, 1))
         assert not native.serves(named("cnn-small").layers, x)
         assert gram(named("cnn-small"), x).shape == (3, 3)
     finally:
-        native.is_available.cache_clear()
+        calls._on_cpu.cache_clear()

@@ -15,6 +15,7 @@ from ganntk.kernels import (
     Dense,
     Erf,
     Flatten,
+    LeakyRelu,
     Network,
     Relu,
     named,
@@ -105,6 +106,23 @@ def test_other_windows_and_variances_are_those_of_neural_tangents():
     )
     x1, x2 = images(3, (5, 6, 2), seed=3), images(3, (5, 6, 2), seed=4)
     assert_equals_twin(piecewise(network), network, x1, x2)
+
+
+def test_leaky_relus_are_those_of_neural_tangents():
+    layers = (Conv((2, 2), (1, 2)), LeakyRelu(0.3), Flatten(), Dense(), LeakyRelu(), Dense())
+    x1, x2 = images(3, (3, 4, 2), seed=3), images(3, (3, 4, 2), seed=4)
+    assert_equals_twin(piecewise(Network(layers)), Network(layers), x1, x2)
+
+
+def test_a_leaky_relu_lies_between_a_relu_and_none():
+    x1, x2 = images(3, (2, 2, 2), seed=3), images(3, (2, 2, 2), seed=4)
+    bent = [Network((Flatten(), Dense(), layer, Dense())) for layer in (LeakyRelu(0), Relu())]
+    np.testing.assert_allclose(bent[0](x1, x2), bent[1](x1, x2), rtol=1e-14)
+    straight = Network((Flatten(), Dense(), LeakyRelu(1), Dense()))
+    plain = Network((Flatten(), Dense(), Dense()))
+    np.testing.assert_allclose(straight(x1, x2), plain(x1, x2), rtol=1e-14)
+    with pytest.raises(InputError, match=r"slope 1.5: expected 0 to 1"):
+        LeakyRelu(1.5)
 
 
 def test_a_dense_layer_on_pixels_is_a_convolution_with_one_pixel():

@@ -106,7 +106,8 @@ def _lose_a_worker_on_the_way(head: Head, prometheus: Prometheus) -> None:
     wait_until(lambda: bool(prometheus.now(exported("step"))), seconds=120)
     began = time.monotonic()
     time.sleep(WATCHED_SECONDS / 2)
-    workers = [pid for pid, line in head.processes().items() if "ShardWorker" in line]
+    lines = head.processes().items()
+    workers = [pid for pid, line in lines if re.search(r"ray::\w*Worker\b", line)]
     assert len(workers) == 2, head.processes()
     os.kill(max(workers), signal.SIGKILL)
     time.sleep(max(0.0, began + WATCHED_SECONDS - time.monotonic()))

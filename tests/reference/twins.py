@@ -14,6 +14,7 @@ from ganntk.kernels import (
     Flatten,
     GlobalAvgPool,
     Layer,
+    LeakyRelu,
     Network,
     Relu,
 )
@@ -36,6 +37,8 @@ def _twin(stax: Any, layer: Layer) -> tuple:
             return stax.Conv(1, shape, strides, padding, **scales)
         case Relu():
             return stax.Relu()
+        case LeakyRelu(slope):
+            return stax.LeakyRelu(slope)
         case Erf():
             return stax.Erf()
         case Flatten():

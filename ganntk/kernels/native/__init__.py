@@ -1,4 +1,4 @@
-"""Networks on CPUs in compiled code: the distances of pairs, several side by side in a vector.
+"""Networks in compiled code: the distances of pairs, on CPUs and on NVIDIA GPUs.
 
 What tiles of XLA operations do for any device, done for one pair of rows after another: feature
 maps stay in the cache, and nothing is compiled when a run starts.

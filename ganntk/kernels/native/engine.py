@@ -23,12 +23,10 @@ Layers = tuple[Layer, ...]
 
 def serves(layers: Layers, x: Rows) -> bool:
     """Whether the compiled code can do this: its library, the default device, layers and rows."""
-    return (
-        jax.default_backend() == "cpu"
-        and calls.is_available()
-        and x.dtype in (jnp.float32, jnp.float64)
-        and compile_program(layers, x.shape[1:]) is not None
-    )
+    if not calls.is_available() or x.dtype not in (jnp.float32, jnp.float64):
+        return False
+    program = compile_program(layers, x.shape[1:])
+    return program is not None and calls.serves(program, x.dtype.itemsize)
 
 
 @functools.partial(jax.jit, static_argnums=0, static_argnames="is_symmetric")

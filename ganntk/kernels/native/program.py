@@ -63,6 +63,15 @@ def compile_program(layers: Sequence[Layer], row_shape: tuple[int, ...]) -> Prog
     )
 
 
+def as_text(program: Program) -> str:
+    """A program as the attribute of a custom call: host code of a GPU sees no operands."""
+    head = [len(program.scales), program.image_shape[-1], program.positions]
+    words = [str(number) for number in head]
+    for operation, scale in zip(program.operations, program.scales, strict=True):
+        words += [*map(str, operation.tolist()), repr(float(scale))]
+    return " ".join(words)
+
+
 def _linear(layer: Layer, size: tuple[int, int]) -> tuple[list[int], float, tuple[int, int]] | None:
     """The operation of a layer that is linear in covariances, its scale, and its output's size."""
     if type(layer) is Dense:
