@@ -1,30 +1,43 @@
 """What Ray Tune adds to a run: seconds for each trial and each report, and what sharing saves.
 
-``python -m benchmarks.sweep``: on a local Ray, tiny runs of the digits.
+``python -m benchmarks.sweep``: on a local Ray, runs of the digits, one trial at a time. A trial
+costs what lies between two starts without the run itself: a process, its imports, Ray Tune. A
+report costs what a run with many takes longer than one with few, less the same alone.
 """
 
 import argparse
 import dataclasses
-import json
 import statistics
 import tempfile
 import time
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from benchmarks.harness import duration, machine, table
 from ganntk import config, distributed, sweeps
 from ganntk.distributed.ray_session import stay_on_loopback
+from ganntk.distributed.shared import Shared
+from ganntk.distributed.worker import Worker
 from ganntk.run_folder import RunFolder
 from ganntk.sweeps import settings
-from ganntk.sweeps.ledger import read
+from ganntk.sweeps.ledger import State, read
+from ganntk.sweeps.settings import SweepConfig
 
-_STEPS = 200
+T = TypeVar("T")
+
+_FEW, _MANY = 1, 400
+_STEPS = 2000
+_LAMS = 16
 
 
-class Silent:
-    """Watches nothing but what is shared."""
+@dataclass
+class Starts:
+    """Remembers when trials started, and what was shared."""
 
-    counts = (0, 0)
+    times: list[float] = field(default_factory=list)
+    made: int = 0
+    found: int = 0
 
     def phase(self, sentence: str) -> None:
         """Nothing."""
@@ -33,67 +46,129 @@ class Silent:
         """Nothing."""
 
     def trials(self, counts: Any, total: int, best: str) -> None:
-        """Nothing."""
+        """A start, where one runs."""
+        if counts[State.RUNNING]:
+            self.times.append(time.monotonic())
 
     def shared(self, made: int, found: int) -> None:
         """Remember."""
-        self.counts = (made, found)
+        self.made, self.found = made, found
+
+
+@dataclass(frozen=True)
+class Case:
+    """Seconds from start to start, of the run within a trial, and of the run alone (medians)."""
+
+    trial: float
+    within: float
+    alone: float
+    made: int
+    found: int
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=6)
+    parser.add_argument("--size", type=int, default=64, help="real and generated rows of a start")
     given = parser.parse_args()
     stay_on_loopback()
     print(machine("cpu"))
-    rows = [_case(given.trials, every, share) for every in (_STEPS, 5) for share in (True, False)]
-    head = ["report every", "share", "sweep", "trial", "its run alone", "made, found"]
-    print(table(head, rows))
+    cases = [(_FEW, True), (_MANY, True), (_MANY, False)]
+    found = {case: _case(given.trials, *case) for case in cases}
+    rows = [_row(reports, share, case) for (reports, share), case in found.items()]
+    print(table(["reports", "share", "start to start", "run", "run alone", "made, found"], rows))
+    few, many = found[_FEW, True], found[_MANY, True]
+    print(f"a trial adds {duration(statistics.mean(c.trial - c.within for c in (few, many)))}")
+    more = (many.within - few.within) - (many.alone - few.alone)
+    print(f"a report adds {duration(max(more, 0.0) / (_MANY - _FEW))}")
+    print(table([f"starts of {_LAMS} values of lam", "time", "computed"], _starts(given.size)))
 
 
-def _case(trials: int, every: int, share: bool) -> list[str]:
+def _row(reports: int, share: bool, case: Case) -> list[str]:
+    shown = [duration(seconds) for seconds in (case.trial, case.within, case.alone)]
+    return [str(reports), "yes" if share else "no", *shown, f"{case.made}, {case.found}"]
+
+
+def _case(trials: int, reports: int, share: bool) -> Case:
     """A sweep one trial at a time, and its run in this process."""
     with tempfile.TemporaryDirectory() as folder:
-        sweep = _sweep(f"{folder}/sweep", trials, every, share)
-        watcher = Silent()
-        began = time.monotonic()
+        sweep = _sweep(f"{folder}/sweep", trials, reports, share)
+        watcher = Starts()
         sweeps.run(sweep, watcher)
-        whole = time.monotonic() - began
-        seconds = [trial.seconds for trial in read(sweep.sweep_uri).values()]
+        within = [_seconds(settings.run_of(sweep, n, {}).run_uri) for n in read(sweep.sweep_uri)]
         alone = []
-        for number in range(3):
+        for number in range(4):
             run = settings.run_of(sweep, 0, {"lam.value": 1.0})
             uri = f"{folder}/alone{number}"
             distributed.run(dataclasses.replace(run, run_uri=uri), watcher)
-            result = RunFolder(uri).read_result()
-            assert result is not None
-            alone.append(result["seconds"])
-    return [
-        f"{every} steps",
-        "yes" if share else "no",
-        duration(whole),
-        duration(statistics.median(seconds)),
-        duration(statistics.median(alone)),
-        json.dumps(watcher.counts),
-    ]
+            alone.append(_seconds(uri))
+    between = [b - a for a, b in zip(watcher.times, watcher.times[1:], strict=False)]
+    return Case(
+        trial=statistics.median(between),
+        within=statistics.median(within),
+        # The first one compiles, as every trial's process does.
+        alone=statistics.median(alone[1:]),
+        made=watcher.made,
+        found=watcher.found,
+    )
 
 
-def _sweep(uri: str, trials: int, every: int, share: bool) -> settings.SweepConfig:
+def _seconds(run_uri: str) -> float:
+    result = RunFolder(run_uri).read_result()
+    assert result is not None
+    return result["seconds"]
+
+
+def _sweep(uri: str, trials: int, reports: int, share: bool) -> SweepConfig:
     run = {
         "data": {"type": "digits", "size": 32},
         "kernel": "fnn",
         "lam": 1.0,
         "steps": _STEPS,
-        "report_every": every,
+        "report_every": _STEPS // reports,
         "sample_every": _STEPS,
         "checkpoints": {"every": 0},
     }
     space = {"lam.value": {"type": "log_uniform", "low": 0.1, "high": 10.0}}
     raw = {"sweep_uri": uri, "space": space, "budget": {"trials": trials}, "concurrent": 1}
-    return config.decode_as(
-        settings.SweepConfig, raw | {"run": config.changed({}, run), "share": share}
-    )
+    return config.decode_as(SweepConfig, raw | {"run": config.changed({}, run), "share": share})
+
+
+class Counted(Shared):
+    """Counts what is computed, and keeps it where it is to be shared."""
+
+    def __init__(self, keeps: bool) -> None:
+        self._kept: dict[str, Any] = {}
+        self._keeps, self.made = keeps, 0
+
+    def value(self, key: str, make: Callable[[], T]) -> T:
+        """See `Shared`."""
+        if key not in self._kept:
+            self.made += 1
+            made = make()
+            if not self._keeps:
+                return made
+            self._kept[key] = made
+        return self._kept[key]
+
+
+def _starts(size: int) -> list[list[str]]:
+    """Sixteen trials of one kernel, until each has its first points and its lam; compiled."""
+    given = {"data": {"type": "digits", "size": size}, "kernel": "cnn-mnist"}
+    raw = config.changed({}, given | {"points": {"count": size}})
+    base = config.decode_as(config.RunConfig, raw)
+    lams = [0.1 * 100 ** (place / (_LAMS - 1)) for place in range(_LAMS)]
+    runs = [config.with_values(base, {"lam": {"type": "fixed", "value": lam}}) for lam in lams]
+    Worker(runs[0]).prepare()
+    rows = []
+    for keeps in (True, False):
+        shared, began = Counted(keeps), time.monotonic()
+        for run in runs:
+            Worker(run, shared=shared).prepare()
+        said = "shared" if keeps else "each for itself"
+        rows.append([said, duration(time.monotonic() - began), str(shared.made)])
+    return rows
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ DOCUMENTS = [
     ROOT / "cluster.yaml",
     ROOT / "deploy" / "kuberay" / "README.md",
     ROOT / "docs" / "how-to" / "cluster.md",
-    ROOT / "docs" / "how-to" / "sweeps.md",
+    ROOT / "docs" / "how-to" / "tune.md",
     ROOT / "ray_jobs" / "README.md",
 ]
 

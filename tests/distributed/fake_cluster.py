@@ -7,7 +7,6 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
 
 from ganntk.distributed.ray_session import stay_on_loopback
@@ -38,6 +37,7 @@ from ray.cluster_utils import Cluster  # noqa: E402
 from ganntk import config  # noqa: E402
 from ganntk.distributed.choice import strategy_for  # noqa: E402
 from ganntk.distributed.group import open_group  # noqa: E402
+from tests.used_memory import UsedMemory  # noqa: E402
 
 NODES, GPUS = 10, 8
 WORKERS = NODES * GPUS
@@ -59,19 +59,6 @@ COUPLINGS = {
         *["--coupling.batch", "16", "--coupling.batches", str(WORKERS)],
     ],
 }
-
-
-class Memory(threading.Thread):
-    """The most memory that this program and all below it had together, shared pages once."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.peak, self.is_over = 0, threading.Event()
-
-    def run(self) -> None:
-        while not self.is_over.wait(2):
-            used = psutil.virtual_memory()
-            self.peak = max(self.peak, used.total - used.available)
 
 
 def compile_once(name: str) -> float:
@@ -119,9 +106,7 @@ def one_step(name: str, address: str) -> dict:
 
 def main() -> None:
     """All couplings, one after the other, on one cluster."""
-    used = psutil.virtual_memory()
-    before = used.total - used.available
-    memory = Memory()
+    memory = UsedMemory()
     memory.start()
     began = time.monotonic()
     names = sys.argv[1:] or list(COUPLINGS)
@@ -139,9 +124,9 @@ def main() -> None:
             sys.stdout.flush()
     finally:
         cluster.shutdown()
-        memory.is_over.set()
+        memory.stop()
     left = [p.name() for p in psutil.Process().children(recursive=True)]
-    found = {"peak_gb": (memory.peak - before) / 1e9, "left": left}
+    found = {"peak_gb": memory.peak_gb, "left": left}
     sys.stdout.write(json.dumps(found) + "\n")
 
 

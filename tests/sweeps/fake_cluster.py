@@ -25,6 +25,8 @@ os.environ |= {
     "RAY_health_check_initial_delay_ms": "600000",
     "RAY_worker_register_timeout_seconds": "900",
     "OMP_NUM_THREADS": "1",
+    # Ninety processes with JAX take nearly all of a small machine's memory.
+    "MALLOC_ARENA_MAX": "1",
 }
 
 import psutil  # noqa: E402
@@ -34,6 +36,7 @@ from ray.cluster_utils import Cluster  # noqa: E402
 from ganntk import sweeps  # noqa: E402
 from ganntk.sweeps.ledger import State  # noqa: E402
 from tests.sweeps.given import sweep_of  # noqa: E402
+from tests.used_memory import UsedMemory  # noqa: E402
 
 GPUS = 8
 
@@ -64,6 +67,8 @@ def main():
     """Carry the sweep out until it is interrupted."""
     nodes, workers, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     trials = nodes * GPUS // workers
+    memory = UsedMemory()
+    memory.start()
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "num_gpus": 0})
     for _ in range(nodes):
         cluster.add_node(num_cpus=GPUS, num_gpus=GPUS, object_store_memory=100 * 2**20)
@@ -87,6 +92,7 @@ def main():
         sweeps.run(sweep, watcher)
     except KeyboardInterrupt:
         is_interrupted = True
+    ended_in = time.monotonic() - watcher.began - watcher.seconds
     # The sweep has left the cluster, and its trials with it.
     ray.init(address=cluster.address, log_to_driver=False)
     time.sleep(5)
@@ -96,10 +102,13 @@ def main():
         "seconds": watcher.seconds,
         "free_while": watcher.free,
         "interrupted": is_interrupted,
+        "ended_in": ended_in,
         "free_after": ray.available_resources().get("GPU", 0.0),
     }
     ray.shutdown()
     cluster.shutdown()
+    memory.stop()
+    found["peak_gb"] = memory.peak_gb
     found["left"] = [p.name() for p in psutil.Process().children(recursive=True)]
     sys.stdout.write(json.dumps(found) + "\n")
 

@@ -1,5 +1,6 @@
 """A trial begins, goes on, or finds itself at its end; without a Ray."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import pytest
 
 pytest.importorskip("ray", reason="trials report to Ray Tune")
 
-from ganntk import config, distributed
+from ganntk import config, distributed, synthesis
 from ganntk.checkpoint import store
 from ganntk.distributed import Company
 from ganntk.distributed.shared import Shared
+from ganntk.distributed.worker import Worker
 from ganntk.run_folder import RunFolder
 from ganntk.sweeps import settings
 from ganntk.sweeps.population import adopt
@@ -96,6 +98,34 @@ def test_trials_of_two_lams_share_all_that_no_lam_decides(tmp_path: Path):
     other = settings.run_of(sweep, 2, {"kernel": "rbf"} | {"kernel": {"type": "rbf"}})
     go_on(other, Company(shared=shared))
     assert len(shared.values) == 5  # the same rows, another K(X, X), another start
+
+
+def test_sixteen_lams_look_at_the_kernel_as_often_as_one(tmp_path: Path, monkeypatch):
+    """K(X, X) and the spectrum of the first points: once, where runs alone compute 16 of each."""
+    calls: Counter[str] = Counter()
+
+    def counted(name: str) -> None:
+        original = getattr(synthesis, name)
+
+        def call(*args, **options):
+            calls[name] += 1
+            return original(*args, **options)
+
+        monkeypatch.setattr(synthesis, name, call)
+
+    counted("gram_of_real")
+    counted("first_spectrum")
+    sweep, lams = sweep_of(tmp_path), np.geomspace(0.1, 10, 16)
+
+    def started(shared: Shared) -> list[float]:
+        runs = [settings.run_of(sweep, n, {"lam.value": float(v)}) for n, v in enumerate(lams)]
+        return [Worker(run, shared=shared).prepare().lam for run in runs]
+
+    assert started(Counting()) == pytest.approx(lams)
+    assert calls == {"gram_of_real": 1, "first_spectrum": 1}
+    calls.clear()
+    assert started(Shared()) == pytest.approx(lams)
+    assert calls == {"gram_of_real": 16, "first_spectrum": 16}
 
 
 def test_the_last_values_are_those_of_the_step_that_is_kept(tmp_path: Path):
