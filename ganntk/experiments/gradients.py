@@ -136,17 +136,19 @@ def _infinite(
         y = discriminator.labels(len(x), len(z), jnp.float64)
         kappa, vectors = jnp.linalg.eigh(gram(problem.kernel, both))
 
-        def fixed(lam: float) -> float:
-            # (I - exp(-lam K)) K^-1 y, where the quotient is lam for an eigenvalue of 0.
-            small = kappa * lam < 1e-12
-            quotient = jnp.where(small, lam, -jnp.expm1(-lam * kappa) / jnp.where(small, 1, kappa))
-            alpha = vectors @ (quotient * (vectors.T @ y))
-
+        @jax.jit
+        def slope_of(alpha: jax.Array) -> jax.Array:
             def loss(row: Rows) -> jax.Array:
                 d = problem.kernel(row[None], both) @ alpha
                 return jnp.sum(jnp.square(1 - d)) / 2
 
-            return float(jnp.linalg.norm(jax.grad(loss)(z[_ROW])))
+            return jnp.linalg.norm(jax.grad(loss)(z[_ROW]))
+
+        def fixed(lam: float) -> float:
+            # (I - exp(-lam K)) K^-1 y, where the quotient is lam for an eigenvalue of 0.
+            small = kappa * lam < 1e-12
+            quotient = jnp.where(small, lam, -jnp.expm1(-lam * kappa) / jnp.where(small, 1, kappa))
+            return float(slope_of(vectors @ (quotient * (vectors.T @ y))))
 
         def through_gram(lam: float) -> float:
             found = synthesis.evaluate(problem, real, z, jnp.asarray(lam))
