@@ -37,6 +37,8 @@ RUN = [
     *("--cluster.workers", "2", "--cluster.gpus_per_worker", "0", "--coupling.exchange", "rows"),
     *("--report_every", "20", "--sample_every", "200", "--checkpoints.every", "200"),
     *("--cluster.snapshot_every", "20", "--stopping.every", "200"),
+    *("--stopping.held_out.type", "digits", "--stopping.held_out.size", "128"),
+    *("--stopping.held_out.seed", "1"),
 ]
 
 
