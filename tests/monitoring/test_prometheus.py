@@ -35,6 +35,7 @@ VARIABLES = {"$run": ".*", "$cluster": ".*", "$worker": ".*", "$__range": "5m"}
 RUN = [
     *("--config", "configs/digits.yaml", "--kernel", "fnn", "--steps", "1000000"),
     *("--cluster.workers", "2", "--cluster.gpus_per_worker", "0", "--coupling.exchange", "rows"),
+    *("--cluster.cpus_per_worker", "0.5"),  # of two: another run must find room
     *("--report_every", "20", "--sample_every", "200", "--checkpoints.every", "200"),
     *("--cluster.snapshot_every", "20", "--stopping.every", "200"),
     *("--stopping.held_out.type", "digits", "--stopping.held_out.size", "128"),
@@ -178,7 +179,8 @@ def test_the_numbers_in_prometheus_are_those_of_the_run(watched: Watched):
     restarts = watched.prometheus.now(exported("worker_restarts") + labels)
     assert [value["value"][1] for value in restarts] == ["1"]
     (share,) = watched.prometheus.now(f"sum(rate({exported('phase_seconds')}{labels}[1m]))")
-    assert 0.5 < float(share["value"][1]) <= 1.05
+    # Prometheus extrapolates a rate to the edges of its window, by a scrape of twelve at most.
+    assert 0.5 < float(share["value"][1]) <= 1.09
 
 
 def test_the_gpu_that_stands_still_is_named(watched: Watched):
@@ -206,6 +208,7 @@ def test_an_objective_that_is_not_finite_reaches_prometheus(watched: Watched, tm
         *("--points.count", "5", "--points.low", "-3e38", "--points.high", "3e38"),
         *("--optimizer.learning_rate", "1e30", "--steps", "50", "--kernel", "fnn"),
         *("--cluster.workers", "1", "--cluster.gpus_per_worker", "0"),
+        *("--cluster.cpus_per_worker", "0.5"),
     ]
     uri = tmp_path / "not-finite"
     driver = _start(watched.head, tmp_path, "ganntk", "synthesize", *words, "--run_uri", str(uri))
