@@ -10,6 +10,7 @@ from pathlib import Path
 from dashboards import alerts, provisioning
 from dashboards.model import to_json
 from dashboards.panels import DASHBOARDS
+from ganntk.telemetry import CATALOGUE, SeriesSpec
 
 FOLDER = Path(__file__).resolve().parent
 JSON = "json"
@@ -24,7 +25,23 @@ def files() -> dict[str, str]:
         "provisioning/alerting/ganntk.yaml": alerts.for_grafana(),
         "provisioning/dashboards/ganntk.yaml": provisioning.dashboards(),
         "provisioning/datasources/ganntk.yaml": provisioning.datasources(),
+        "README.md": _with_table((FOLDER / "README.md").read_text(encoding="utf-8")),
     }
+
+
+_HEAD = "| series | kind | unit | labels | meaning |\n|---|---|---|---|---|\n"
+
+
+def _with_table(readme: str) -> str:
+    """The page with the table of series that the catalogue makes."""
+    before, after = readme.split(_HEAD)
+    table = "".join(_line(spec) for spec in CATALOGUE.values())
+    return before + _HEAD + table + "\n" + after.split("\n\n", 1)[1]
+
+
+def _line(spec: SeriesSpec) -> str:
+    labels = ", ".join(f"`{label}`" for label in spec.labels)
+    return f"| `{spec.name}` | {spec.kind} | {spec.unit} | {labels} | {spec.meaning} |\n"
 
 
 def as_text(value: object) -> str:
