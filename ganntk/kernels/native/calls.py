@@ -26,7 +26,7 @@ _MOST_OPERATIONS_CUDA = 32
 
 # Groups of threads that a GPU is given at least, each with rows of its own to sum over: several for
 # each of its processors, which hold fewer of those with large maps.
-_GROUPS, _GROUPS_OF_LARGE_MAPS, _LARGE = 8192, 1024, 512
+_GROUPS, _GROUPS_OF_LARGE_MAPS, _LARGE, _PAIRS = 8192, 1024, 512, 4
 
 
 def is_available() -> bool:
@@ -123,7 +123,8 @@ def _chunks(program: Program, rows1: int, rows2: int) -> int:
     """Parts of the second set, each with sums of its own."""
     out_h, out_w = program.operations[0][3:5]
     groups = _GROUPS if out_h * out_w <= _LARGE else _GROUPS_OF_LARGE_MAPS
-    return max(1, min(-(-groups // rows1), rows2))
+    # A group takes some pairs at a time: with fewer rows it would compute some of them twice.
+    return max(1, min(-(-groups // rows1), -(-rows2 // _PAIRS)))
 
 
 def _for_threads(
