@@ -116,15 +116,17 @@ def train(
         gap = module.decode(module.encode(chosen)) - chosen
         return jnp.mean(jnp.abs(gap)) + jnp.mean(jnp.square(gap))
 
-    def step(i: Array, state: tuple[Any, Any]) -> tuple[Any, Any]:
-        weights, moments = state
+    @jax.jit
+    def step(i: Array, weights: Any, moments: Any) -> tuple[Any, Any]:
         chosen = jax.random.randint(jax.random.fold_in(key, i), (batch,), 0, len(rows))
         slope = jax.grad(loss)(weights, rows[chosen])
         moves, moments = optimizer.update(slope, moments, weights)
         return optax.apply_updates(weights, moves), moments
 
-    run = jax.jit(lambda state: jax.lax.fori_loop(0, steps, step, state))
-    weights, _ = run((weights, optimizer.init(weights)))
+    # A loop of the host: in one of XLA's, convolutions on a CPU are many times slower.
+    moments = optimizer.init(weights)
+    for i in range(steps):
+        weights, moments = step(jnp.asarray(i), weights, moments)
     flat = traverse_util.flatten_dict(nnx.to_pure_dict(weights))
     return {"/".join(map(str, path)): np.asarray(value) for path, value in flat.items()}
 

@@ -5,8 +5,9 @@ square root of its variance over the numbers it adds up. Gradient descent on hal
 with steps of size h is, after s steps, what the infinite network is at the time `lam` = h s.
 """
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import jax
@@ -54,18 +55,17 @@ def output(layers: Sequence[Layer], parameters: Parameters, x: Rows) -> Float[Ar
     return features[:, 0]
 
 
-def trained(
+def stepped(
     layers: Sequence[Layer],
     first: Parameters,
     parameters: Parameters,
     x: Rows,
     y: Labels,
     size: float,
-    steps: Count,
     *,
     is_logistic: bool = False,
 ) -> Parameters:
-    r"""Some more steps of gradient descent on $\frac12|f - f_0 - y|^2$; jittable.
+    r"""One step of gradient descent on $\frac12|f - f_0 - y|^2$; jittable.
 
     Args:
         layers: of the network.
@@ -73,8 +73,7 @@ def trained(
         parameters: now.
         x: rows.
         y: their labels.
-        size: of a step.
-        steps: how many.
+        size: of the step.
         is_logistic: on $\sum_i \log(1 + e^{-(2y_i - 1)(f - f_0)_i})$ instead, as in a GAN.
     """
     before = output(layers, first, x)
@@ -85,11 +84,37 @@ def trained(
             return jnp.sum(jax.nn.softplus((1 - 2 * y) * f))
         return jnp.sum(jnp.square(f - y)) / 2
 
-    def step(_: Count, parameters: Parameters) -> Parameters:
-        slope = jax.grad(loss)(parameters)
-        return jax.tree.map(lambda weights, by: weights - size * by, parameters, slope)
+    slope = jax.grad(loss)(parameters)
+    return jax.tree.map(lambda weights, by: weights - size * by, parameters, slope)
 
-    return jax.lax.fori_loop(0, steps, step, parameters)
+
+def trained(
+    step: Callable[[Parameters], Parameters],
+    layers: Sequence[Layer],
+    parameters: Parameters,
+    steps: int,
+) -> Parameters:
+    """Take some steps.
+
+    Args:
+        step: one of them, jitted.
+        layers: of the network.
+        parameters: now.
+        steps: how many.
+    """
+    if not any(isinstance(layer, Conv) for layer in layers):
+        return _in_one_call(step, parameters, steps)
+    # In a loop of XLA's, convolutions on a CPU are many times slower than in one of the host.
+    for _ in range(steps):
+        parameters = step(parameters)
+    return parameters
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _in_one_call(
+    step: Callable[[Parameters], Parameters], parameters: Parameters, steps: Count
+) -> Parameters:
+    return jax.lax.fori_loop(0, steps, lambda _, now: step(now), parameters)
 
 
 def _layer(layer: Layer, own: tuple[Array, ...], x: Array) -> Array:

@@ -96,11 +96,9 @@ class VanishingGradients(Experiment):
         first = finite.start(layers, key, x.shape[1:], width)
         both = jnp.concatenate([x, z])
         y = discriminator.labels(len(x), len(z), both.dtype)
-        advance = jax.jit(
-            lambda parameters, count: finite.trained(
-                layers,
-                *(first, parameters, both, y, self.step_size, count),
-                is_logistic=is_logistic,
+        step = jax.jit(
+            lambda parameters: finite.stepped(
+                layers, first, parameters, both, y, self.step_size, is_logistic=is_logistic
             )
         )
 
@@ -116,7 +114,7 @@ class VanishingGradients(Experiment):
 
         parameters, norms = first, []
         for count in np.diff(steps, prepend=0):
-            parameters = advance(parameters, int(count))
+            parameters = finite.trained(step, layers, parameters, int(count))
             norms.append(float(norm(parameters)))
         return np.array(norms)
 

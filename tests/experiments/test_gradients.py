@@ -51,7 +51,8 @@ def test_the_tangent_kernel_of_a_wide_network_is_the_closed_form(layers):
 def test_a_wide_network_that_was_trained_says_what_the_closed_form_says():
     x, y = rows(6, 0), discriminator.labels(3, 3, jnp.float32)
     first = finite.start(DENSE, jax.random.key(1), (4, 4, 2), 4096)
-    after = finite.trained(DENSE, first, first, x, y, 0.01, 300)
+    step = jax.jit(lambda now: finite.stepped(DENSE, first, now, x, y, 0.01))
+    after = finite.trained(step, DENSE, first, 300)
     found = finite.output(DENSE, after, x) - finite.output(DENSE, first, x)
     wanted = discriminator.predict(Network(DENSE)(x, x), y, 3.0)
     np.testing.assert_allclose(found, wanted, atol=0.05)
@@ -63,19 +64,28 @@ def test_a_logistic_discriminator_leaves_the_generator_of_the_minimax_game_no_gr
     first = finite.start(DENSE, jax.random.key(1), (4, 4, 2), 64)
 
     @jax.jit
-    def after(steps):
-        parameters = finite.trained(DENSE, first, first, x, y, 0.05, steps, is_logistic=True)
+    def step(now):
+        return finite.stepped(DENSE, first, now, x, y, 0.05, is_logistic=True)
 
-        def loss(row):
-            f = finite.output(DENSE, parameters, row) - finite.output(DENSE, first, row)
-            return -jax.nn.softplus(f[0])
+    def said(now, row):
+        return finite.output(DENSE, now, row) - finite.output(DENSE, first, row)
 
-        f = finite.output(DENSE, parameters, x) - finite.output(DENSE, first, x)
-        return f, jnp.linalg.norm(jax.grad(loss)(x[-1:]))
+    def norm(now):
+        return jnp.linalg.norm(jax.grad(lambda row: -jax.nn.softplus(said(now, row)[0]))(x[-1:]))
 
-    norms = [float(after(steps)[1]) for steps in (50, 20000)]
-    assert np.all(np.sign(after(20000)[0]) == 2 * y - 1)
-    assert norms[1] < 0.25 * norms[0]
+    few, many = (finite.trained(step, DENSE, first, steps) for steps in (50, 20000))
+    assert np.all(np.sign(said(many, x)) == 2 * y - 1)
+    assert norm(many) < 0.25 * norm(few)
+
+
+def test_convolutions_take_the_same_steps_one_by_one():
+    x, y = rows(4, 0), discriminator.labels(2, 2, jnp.float32)
+    first = finite.start(CONVOLUTION, jax.random.key(1), (4, 4, 2), 8)
+    step = jax.jit(lambda now: finite.stepped(CONVOLUTION, first, now, x, y, 0.01))
+    one = finite.trained(step, CONVOLUTION, first, 5)
+    other = finite.trained(step, DENSE, first, 5)
+    for left, right in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-6)
 
 
 def test_a_layer_without_a_finite_form_is_refused():
