@@ -77,12 +77,15 @@ class _Autoencoder(nnx.Module):
             features = nnx.silu(layer(features))
         return nnx.sigmoid(self.code(features))
 
-    def decode(self, codes: Float[Array, "rows h w c"]) -> Images:
+    def logits(self, codes: Float[Array, "rows h w c"]) -> Images:
         features = nnx.silu(self.first(codes))
         for layer in self.up:
             doubled = jnp.repeat(jnp.repeat(features, 2, axis=1), 2, axis=2)
             features = nnx.silu(layer(doubled))
-        return nnx.sigmoid(self.last(features))
+        return self.last(features)
+
+    def decode(self, codes: Float[Array, "rows h w c"]) -> Images:
+        return nnx.sigmoid(self.logits(codes))
 
 
 def train(
@@ -94,7 +97,10 @@ def train(
     batch: int,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Train on the mean of absolute and squared errors of the reconstructions.
+    """Train on the mean cross-entropy of pixels and their reconstructions.
+
+    An error of pixels themselves would end where all of them are black, on images that mostly are:
+    there the slope of a sigmoid is zero. That of the cross-entropy is not.
 
     Args:
         shape: of the network.
@@ -113,8 +119,8 @@ def train(
 
     def loss(weights: Any, chosen: Images) -> Array:
         module = nnx.merge(graph, weights)
-        gap = module.decode(module.encode(chosen)) - chosen
-        return jnp.mean(jnp.abs(gap)) + jnp.mean(jnp.square(gap))
+        logits = module.logits(module.encode(chosen))
+        return jnp.mean(optax.sigmoid_binary_cross_entropy(logits, chosen))
 
     @jax.jit
     def step(i: Array, weights: Any, moments: Any) -> tuple[Any, Any]:

@@ -63,6 +63,16 @@ def test_decoded_codes_are_the_images_they_were_made_of(codes):
     np.testing.assert_allclose(part, shown[3:5], atol=1e-6)
 
 
+def test_images_that_are_mostly_black_do_not_come_out_black():
+    dark = np.zeros((40, 16, 16, 1), np.float32)
+    for i, row in enumerate(dark):
+        row[2 + i % 12 : 4 + i % 12, 3 + i % 9 : 5 + i % 9] = 1
+    shape = Shape((16, 16, 1), (8,), 2)
+    weights = autoencoder.train(shape, dark, steps=300, learning_rate=5e-3, batch=16, seed=0)
+    shown = autoencoder.decode(shape, weights, autoencoder.encode(shape, weights, dark))
+    assert shown[dark == 1].mean() > 0.5 > 0.1 > shown[dark == 0].mean()
+
+
 def test_weights_are_written_once_and_read_back(codes):
     uri = f"{SPACE}/weights.npz"
     kept = Encoded(**{**vars(QUICK), "weights_uri": uri})
