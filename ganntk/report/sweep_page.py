@@ -19,6 +19,9 @@ from ganntk.report.curves import Series
 from ganntk.report.numbers import fixed, number, seconds
 from ganntk.report.sweep_drawings import Axis
 
+TOOK_STEPS = ("FINISHED", "STOPPED")
+"""States of trials whose steps a scheduler could save: one that failed or waits has saved none."""
+
 
 @dataclass(frozen=True)
 class TrialView:
@@ -59,7 +62,7 @@ class SweepView:
         front: numbers of the trials on the front of the first two measures.
         thumbnails: number -> PNG of the trial's rows.
         importance: key -> share.
-        grid_steps: steps that all trials would have taken without a scheduler.
+        grid_steps: steps that the trials of `TOOK_STEPS` would have taken without a scheduler.
         configuration: the sweep as YAML.
         best_configuration: the run of the best trial as YAML.
     """
@@ -109,7 +112,7 @@ def _numbers(sweep: SweepView) -> str:
     states = [trial.state for trial in sweep.trials]
     measure = next(iter(sweep.measures))
     best = next((t.measures[measure] for t in sweep.trials if t.number == sweep.best), None)
-    steps = sum(trial.steps for trial in sweep.trials)
+    steps = sum(trial.steps for trial in sweep.trials if trial.state in TOOK_STEPS)
     saved = 1 - steps / sweep.grid_steps if sweep.grid_steps else 0.0
     shown = {
         "trials": number(len(states)),

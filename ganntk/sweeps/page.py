@@ -47,7 +47,7 @@ def view_of(sweep: SweepConfig, trials: Sequence[Trial]) -> SweepView:
         front=[trial.number for trial in front],
         thumbnails=_thumbnails(sweep, shown[:MOST_THUMBNAILS]),
         importance=importance([t.values for t in trials], results, seed=sweep.seed),
-        grid_steps=len(trials) * sweep.run.steps,
+        grid_steps=sweep.run.steps * sum(t.state.value in sweep_page.TOOK_STEPS for t in trials),
         configuration=settings.dump(sweep),
         best_configuration=(
             "" if best is None else configuration.dump(settings.alone(sweep, best.values))

@@ -8,6 +8,7 @@ import pytest
 
 from ganntk import config, storage
 from ganntk.lam import Fixed
+from ganntk.report import sweep_page
 from ganntk.sweeps import outcome, page
 from ganntk.sweeps.importance import importance
 from ganntk.sweeps.ledger import State, Trial
@@ -92,6 +93,20 @@ def test_the_page_says_what_happened_and_asks_for_nothing(tmp_path: Path):
     assert text.count("<tr") == 6 + 1
     for outside in ("http://", "https://", 'src="/', "@import"):
         assert outside not in text.replace("http://www.w3.org/", "")
+
+
+def test_steps_are_saved_by_a_scheduler_and_not_by_failing_or_waiting(tmp_path: Path):
+    """Of four trials with 20 steps each, three took 20 and one was ended at 10."""
+    trials = [
+        *(_trial(number, State.FINISHED, 0.5, 0.5) for number in range(3)),
+        _trial(3, State.STOPPED, 0.6, 0.1),
+        _trial(4, State.ERROR, reason="no kernel"),
+        Trial(5, {"lam.value": 1.0}, State.PENDING),
+    ]
+    for trial in trials[:3]:
+        trial.reports[20] = {"loss_per_real": 0.5}
+    text = sweep_page.render(page.view_of(sweep_of(tmp_path, measures=TWO), trials))
+    assert "<dt>steps saved</dt><dd>12 %</dd>" in text  # 10 of 80
 
 
 def test_a_sweep_without_any_value_has_a_page(tmp_path: Path):
