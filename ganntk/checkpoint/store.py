@@ -1,5 +1,6 @@
 """Committed checkpoints below a run's folder: list, verify, restore, commit, remove. Layer 4."""
 
+import dataclasses
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 FOLDER = "checkpoints"
 TREE = "tree"
+KEPT = "kept-"
 _NAME = re.compile(r"\d{8,}(-\d+)?")
 
 
@@ -113,6 +115,30 @@ def restore(
         f"{run_uri} has no checkpoint: the run ended before its first one; start it again with "
         "another run_uri"
     )
+
+
+def kept_in(found: Found, *, staging: str | None = None) -> tuple[int, trees.Leaves] | None:
+    """The state of an earlier step that a checkpoint holds beside its own.
+
+    Args:
+        found: the checkpoint.
+        staging: a local folder for the files on their way.
+
+    Returns:
+        The step and its arrays by path, or None where there is no such state.
+
+    Raises:
+        CheckpointError: a file is missing or was changed; the sentence names it.
+        OSError: the store cannot be read.
+    """
+    files = tuple(file for file in found.manifest.files if file.path.startswith(KEPT))
+    if not files:
+        return None
+    name = files[0].path.partition("/")[0]
+    part = Found(found.uri, dataclasses.replace(found.manifest, files=files))
+    with tempfile.TemporaryDirectory(prefix="ganntk-restore-", dir=staging) as folder:
+        _fetch(part, folder)
+        return int(name.removeprefix(KEPT)), trees.read(os.path.join(folder, name))
 
 
 def describe(folder: str) -> tuple[File, ...]:

@@ -24,11 +24,12 @@ _STAGING = "ganntk-staging-"
 
 @dataclass(frozen=True)
 class Job:
-    """A state to be written."""
+    """A state to be written, and an earlier one that goes with it."""
 
     step: int
     tree: Any
     is_temporary: bool
+    kept: tuple[int, Any] | None
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,21 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="checkpoints", daemon=True)
         self._thread.start()
 
-    def save(self, step: int, tree: Any, *, is_temporary: bool = False) -> None:
+    def save(
+        self,
+        step: int,
+        tree: Any,
+        *,
+        is_temporary: bool = False,
+        kept: tuple[int, Any] | None = None,
+    ) -> None:
         """Have a state written; returns at once.
 
         Args:
             step: optimiser steps taken.
             tree: of NumPy arrays that nobody changes from now on.
             is_temporary: whether it goes once the next one is committed.
+            kept: an earlier step and its state, which are part of this checkpoint.
 
         Raises:
             CheckpointError: another run took the folder over.
@@ -104,7 +113,7 @@ class Writer:
                     step,
                     self._run_uri,
                 )
-            self._next = Job(step, tree, is_temporary)
+            self._next = Job(step, tree, is_temporary, kept)
             self._condition.notify_all()
 
     def wait(self, timeout: float | None = None) -> None:
@@ -193,9 +202,12 @@ class Writer:
 
     def _write(self, job: Job) -> None:
         """Stage, hash, upload, commit, and remove what has had its time."""
-        staging = _staging_folder(self._policy.staging, job.tree)
+        staging = _staging_folder(self._policy.staging, job)
         try:
             trees.write(os.path.join(staging, store.TREE), job.tree)
+            if job.kept is not None:
+                step, tree = job.kept
+                trees.write(os.path.join(staging, f"{store.KEPT}{step:08d}"), tree)
             fingerprint, data_fingerprint = self._fingerprints
             manifest = Manifest(
                 step=job.step,
@@ -228,11 +240,12 @@ class Writer:
                 store.remove(each)
 
 
-def _staging_folder(parent: str | None, tree: Any) -> str:
-    """A local folder with room for a tree."""
+def _staging_folder(parent: str | None, job: Job) -> str:
+    """A local folder with room for the states of a job."""
     parent = parent or tempfile.gettempdir()
     os.makedirs(parent, exist_ok=True)
-    needed = sum(leaf.nbytes for leaf in trees.flattened(tree).values())
+    states = [job.tree] if job.kept is None else [job.tree, job.kept[1]]
+    needed = sum(leaf.nbytes for tree in states for leaf in trees.flattened(tree).values())
     free = shutil.disk_usage(parent).free
     if free < needed:
         raise OSError(

@@ -145,12 +145,13 @@ def _carry_out(
             prepared = workers.prepare()
             if past is not None:
                 past.give_to(workers, prepared.data_fingerprint)
-        watcher = Watcher(config, workers, prepared.training)
+        first, seen = (past.step, past.seen(workers)) if past else (0, None)
+        watcher = Watcher(config, workers, prepared.training, seen, first)
         # Only now: a run whose data cannot be read leaves no folder behind.
         folder = RunFolder(config.run_uri) if past else _created(config)
         writer = past.writer if past else resumption.writer_of(config, prepared.data_fingerprint)
-        first = past.step if past else 0
-        saver = ending.enter_context(Saver(config, writer, workers, first))
+        saver = Saver(config, writer, workers, first, lambda: watcher.kept)
+        ending.enter_context(saver)
         log = ending.enter_context(storage.AppendLog(folder.path(METRICS)))
         recorder.add(JsonlSink(log))
         if config.cluster.address != "none":

@@ -4,11 +4,12 @@ import contextlib
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import yaml
 
 from ganntk import config as configuration
 from ganntk.checkpoint import store
@@ -17,6 +18,7 @@ from ganntk.checkpoint.writer import Writer
 from ganntk.config import RunConfig
 from ganntk.distributed.guarded import Guarded
 from ganntk.distributed.recovery import WorkerFailureError
+from ganntk.distributed.watching import Seen
 from ganntk.errors import CheckpointError, InputError
 from ganntk.run_folder import RunFolder
 
@@ -41,6 +43,8 @@ class Past:
     writer: Writer
     _leaves: Leaves
     _data_fingerprint: str
+    _kept: tuple[int, Leaves] | None
+    _records: Sequence[Mapping[str, Any]]
 
     def give_to(self, workers: Guarded, data_fingerprint: str) -> None:
         """Bring prepared workers to where the run was.
@@ -55,6 +59,20 @@ class Past:
                 "start another run"
             )
         workers.restore(self.step, rebuilt(self._leaves, workers.state()))
+
+    def seen(self, workers: Guarded) -> Seen:
+        """What a run that is watched knew at that step.
+
+        Args:
+            workers: prepared, whose state tells what one is made of.
+
+        Raises:
+            CheckpointError: the state that was kept is of another run.
+        """
+        if self._kept is None:
+            return Seen(self._records, None)
+        step, leaves = self._kept
+        return Seen(self._records, (step, rebuilt(leaves, workers.state())))
 
 
 def writer_of(config: RunConfig, data_fingerprint: str) -> Writer:
@@ -87,11 +105,17 @@ def begin(config: RunConfig) -> Iterator[Past]:
             f"{config.run_uri} has taken {found.step} steps, and steps is {config.steps}: give it "
             "more with --steps N"
         )
+    before = configuration.decode(yaml.safe_load(folder.config_text()))
+    # What another rule looked at and kept is nothing to this one.
+    is_same_rule = before.stopping == config.stopping
+    staging = config.checkpoints.staging
+    kept = store.kept_in(found, staging=staging) if is_same_rule else None
     writer = writer_of(config, found.manifest.data_fingerprint)
     try:
         seconds = folder.cut(found.step, configuration.dump(config))
         fingerprint = found.manifest.data_fingerprint
-        yield Past(found.step, seconds, writer, leaves, fingerprint)
+        records = folder.read_metrics() if is_same_rule else []
+        yield Past(found.step, seconds, writer, leaves, fingerprint, kept, records)
     finally:
         writer.close(_LAST_SECONDS)
 
@@ -104,10 +128,18 @@ class Saver:
         writer: of its checkpoints.
         workers: whose state it is.
         step: where the run starts.
+        kept: the step and state that a rule keeps at this moment, or None.
     """
 
-    def __init__(self, config: RunConfig, writer: Writer, workers: Guarded, step: int) -> None:
-        self._config, self._writer, self._workers = config, writer, workers
+    def __init__(
+        self,
+        config: RunConfig,
+        writer: Writer,
+        workers: Guarded,
+        step: int,
+        kept: Callable[[], tuple[int, Any] | None],
+    ) -> None:
+        self._config, self._writer, self._workers, self._kept = config, writer, workers, kept
         self._saved, self._saved_at = step, time.monotonic()
         self._recorded = step
 
@@ -126,7 +158,7 @@ class Saver:
             CheckpointError: another run took the folder over.
         """
         is_temporary = not self._is_lasting(step)
-        self._writer.save(step, self._workers.state(), is_temporary=is_temporary)
+        self._hand_over(step, self._workers.state(), is_temporary=is_temporary)
         self._saved, self._saved_at = step, time.monotonic()
 
     def numbers(self) -> dict[str, float]:
@@ -168,13 +200,20 @@ class Saver:
                 # A second signal may come between a block and its record.
                 if self._saved < step <= self._recorded:
                     _log.warning("interrupted: saving the state of step %d", step)
-                    self._writer.save(step, state)
+                    self._hand_over(step, state)
         try:
             self._writer.close(_LAST_SECONDS)
         except CheckpointError as error:
             if kind is None:
                 raise
             _log.warning("%s", error)
+
+    def _hand_over(self, step: int, state: Any, *, is_temporary: bool = False) -> None:
+        """Have a state written, with the one that is kept where that is another."""
+        kept = self._kept()
+        if kept is not None and kept[0] >= step:
+            kept = None
+        self._writer.save(step, state, is_temporary=is_temporary, kept=kept)
 
     def _is_lasting(self, step: int) -> bool:
         every = self._config.checkpoints.every

@@ -262,3 +262,27 @@ def test_a_failure_is_forgotten_when_the_next_checkpoint_is_committed(tmp_path):
     writer.save(20, state(20))
     writer.close()
     assert restored(str(tmp_path / "run")) == 20
+
+
+def test_a_state_that_is_kept_goes_with_its_checkpoint_and_comes_back(tmp_path):
+    run = str(tmp_path)
+    writer = Writer(run, POLICY, fingerprint="f", data_fingerprint="d")
+    writer.save(10, state(10))
+    writer.wait()
+    writer.save(20, state(20), kept=(15, state(15)))
+    writer.close()
+    first, second = store.listed(run)
+    assert store.kept_in(first) is None
+    found = store.kept_in(second)
+    assert found is not None
+    step, leaves = found
+    assert step == 15
+    tree, wanted = rebuilt(leaves, state(0)), state(15)
+    for name in wanted:
+        np.testing.assert_array_equal(tree[name], wanted[name])
+    assert restored(run) == 20
+    file = next(f for f in second.manifest.files if f.path.startswith("kept-"))
+    Path(second.uri, file.path).unlink()
+    with pytest.raises(CheckpointError, match="kept-00000015"):
+        store.kept_in(second)
+    assert restored(run) == 10

@@ -138,3 +138,49 @@ def test_d_on_held_out_rows_is_not_recorded_where_no_worker_has_the_gram_matrix(
     coupling = {"type": "exact", "exchange": "vectors"}
     assert _d_held_out(str(tmp_path / "v"), cluster={"workers": 2}, coupling=coupling) == []
     assert _d_held_out(str(tmp_path / "b"), coupling={"type": "batchwise", "batch": 16}) == []
+
+
+class Interrupting(Lines):
+    """Ends a run at a step, as Ctrl-C does."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self._at = at
+
+    def step(self, step, *rest):
+        if step >= self._at:
+            raise KeyboardInterrupt
+
+
+RULES = {
+    "novelty": {"type": "novelty", "every": 5},
+    "plateau": {"type": "plateau", "every": 5, "patience": 3, "least": 0.9},
+    "held_out_distance": {
+        **{"type": "held_out_distance", "every": 2, "patience": 12},
+        "held_out": {"type": "digits", "seed": 5, "size": 40},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "workers"),
+    [("novelty", 1), ("novelty", 2), ("plateau", 1), ("held_out_distance", 1)],
+)
+def test_a_watched_run_that_was_resumed_decides_as_one_that_was_not(rule, workers, tmp_path):
+    given = {"precision": "float64", "stopping": RULES[rule], "report_every": 1}
+    whole, cut = str(tmp_path / "whole"), str(tmp_path / "cut")
+    run(config(whole, **given), Lines())
+    expected = RunFolder.open(whole).read_result()["stopping"]
+    # After the check whose rows are kept, before the one that stops the run.
+    at = expected["last_step"] - 1
+    assert rule == "plateau" or expected["kept_step"] < at
+    with pytest.raises(KeyboardInterrupt):
+        run(config(cut, **given), Interrupting(at))
+    resume(config(cut, **given, cluster={"workers": workers}), Lines())
+    assert RunFolder.open(cut).read_result()["stopping"] == expected
+    ours, theirs = (RunFolder.open(uri).read_images() for uri in (cut, whole))
+    if workers == 1:
+        np.testing.assert_array_equal(ours.rows, theirs.rows)
+        assert scores(RunFolder.open(cut)) == scores(RunFolder.open(whole))
+    else:
+        np.testing.assert_allclose(ours.rows, theirs.rows, atol=1e-6)
