@@ -141,6 +141,7 @@ def test_the_golden_ratio_is_dimmer_than_the_data_and_better(dimming, value):
     assert float(found.loss) / 6 == pytest.approx(value, abs=5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_every_mode_of_the_data_is_recovered_by_points_within_three_deviations():
     modes = mixture_modes(25)

@@ -35,8 +35,8 @@ def rows_from(given: Any, *, name: str = "images") -> Float32[np.ndarray, "rows 
         InputError: it is none of these, or `check_rows` refuses the rows.
 
     Example:
-        >>> rows_from(pa.table({"image": [[0.0, 0.5], [1.0, 0.25]]})).shape
-        (2, 2)
+        >>> rows_from(pa.table({"image": [[[0.0, 0.5]], [[1.0, 0.25]]]})).shape
+        (2, 1, 2, 1)
     """
     if isinstance(given, str | os.PathLike):
         return source_at(os.fspath(given)).load().rows

@@ -59,7 +59,9 @@ def test_a_store_that_does_not_answer_is_asked_again(s3_uri, proxy, monkeypatch)
     assert [fault.seen for fault in faults] == [2, 2]
 
 
-@pytest.mark.parametrize("path", ["00000020/tree", "00000020/manifest.json"])
+@pytest.mark.parametrize(
+    "path", [pytest.param("00000020/tree", marks=pytest.mark.slow), "00000020/manifest.json"]
+)
 def test_a_store_that_takes_nothing_more_fails_loudly_and_loses_nothing(s3_uri, proxy, path):
     written(s3_uri, 10)
     fault = proxy.fail("PUT", path, 500)

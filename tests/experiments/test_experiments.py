@@ -69,6 +69,7 @@ def test_modes_are_counted_beside_data_noise_and_a_fresh_sample(tmp_path):
     assert RunFolder.open(str(tmp_path / "runs" / "seed-5")).read_result()
 
 
+@pytest.mark.slow
 def test_the_rate_is_of_every_step(tmp_path):
     given = plan("rate", "--data.size", "8", "--steps", "20").run
     found = ConvergenceRate((0.01, 0.02), marks=(5, 20, 99)).measure(given, str(tmp_path), Quiet())
