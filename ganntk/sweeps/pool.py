@@ -5,11 +5,13 @@ by every process there. The pool's actor owns the values, so they outlive the tr
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import ray
+from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError
 
 from ganntk.distributed.shared import Shared
 
@@ -18,6 +20,9 @@ T = TypeVar("T")
 _MOST_VALUES = 256
 _PATIENCE_SECONDS = 120.0
 """A maker that has not delivered for so long is taken as lost, and the next one makes the value."""
+
+_LOST = (RayActorError, ObjectLostError, OutOfMemoryError)
+"""What Ray raises where the pool's process, or a value with it, is gone."""
 
 
 class Pool:
@@ -79,21 +84,44 @@ class Pooled(Shared):
 
     def value(self, key: str, make: Callable[[], T]) -> T:
         """See `Shared`; what `make` raises is raised here, and the next trial tries again."""
-        # In a list, because Ray waits for a reference that is returned as it is.
-        maker = self._maker or ray.get_runtime_context().get_worker_id()
-        refs = ray.get(self._pool.take.remote(key, maker))
-        if refs:
-            return ray.get(refs[0])
+        found = self._found(key)
+        if found:
+            return found[0]
         try:
             made = make()
         except BaseException:
-            ray.get(self._pool.give.remote(key))
+            self._give(key)
             raise
-        ray.get(self._pool.give.remote(key, made))
+        self._give(key, made)
         return made
+
+    def _found(self, key: str) -> list[Any]:
+        """The value in a list, empty where it is to be made: nobody has, or it was lost."""
+        maker = self._maker or ray.get_runtime_context().get_worker_id()
+        with contextlib.suppress(*_LOST):
+            # In a list, because Ray waits for a reference that is returned as it is.
+            return ray.get(ray.get(self._pool.take.remote(key, maker)))
+        return []
+
+    def _give(self, key: str, *made: Any) -> None:
+        with contextlib.suppress(*_LOST):
+            ray.get(self._pool.give.remote(key, *made))
 
 
 def start() -> Any:
-    """Start the pool's actor, which takes no CPU; it ends when its handle is forgotten."""
+    """Start the pool's actor, which takes no CPU; it ends when its handle is forgotten.
+
+    Where its process is lost, another one takes its place with nothing in it.
+    """
     remote: Any = ray.remote  # its annotations do not know these options
-    return remote(num_cpus=0, max_concurrency=1000)(Pool).remote()
+    options = {"num_cpus": 0, "max_concurrency": 1000}
+    return remote(**options, max_restarts=-1, max_task_retries=-1)(Pool).remote()
+
+
+def end(pool: Any) -> dict[str, int]:
+    """End the actor; what its last process counted, nothing where none answers."""
+    counts = {"made": 0, "found": 0}
+    with contextlib.suppress(*_LOST):
+        counts = ray.get(pool.numbers.remote())
+    ray.kill(pool)
+    return counts

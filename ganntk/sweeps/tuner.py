@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.stopper import Stopper
@@ -55,8 +54,7 @@ def tune_trials(sweep: SweepConfig, ledger: Ledger, watched: Watched) -> None:
     if searched["num_samples"]:
         _run(sweep, ledger, watched, surroundings, searched)
     if pool is not None:
-        watched.say_shared(ray.get(pool.numbers.remote()))
-        ray.kill(pool)
+        watched.say_shared(pools.end(pool))
 
 
 def _run(

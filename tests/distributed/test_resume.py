@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -243,8 +244,8 @@ def command(*words: str, home: Path, **variables: str) -> subprocess.Popen:
 def end(process: subprocess.Popen, act: str) -> None:
     """Do to a run what happens on clusters."""
     below = psutil.Process(process.pid).children(recursive=True)
-    workers = [p for p in below if p.name().startswith("ray::")]
-    if act in ("worker", "both") and workers:
+    if act in ("worker", "both"):
+        workers = [p for p in below if re.match(r"ray::\w*Worker\b", " ".join(p.cmdline()))]
         workers[-1].send_signal(signal.SIGKILL)
     if act in ("driver", "both"):
         process.send_signal(signal.SIGKILL)

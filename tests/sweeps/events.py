@@ -25,7 +25,7 @@ class Watcher:
 
     def __init__(self, act):
         self.act, self.thread = act, None
-        self.counts = []
+        self.counts, self.has_acted = [], False
 
     def phase(self, sentence):
         """Nothing."""
@@ -37,8 +37,12 @@ class Watcher:
     def trials(self, counts, total, best):
         """Start the act while another trial runs."""
         if self.thread is None and counts[State.FINISHED] >= 1 and counts[State.RUNNING] >= 1:
-            self.thread = threading.Thread(target=self.act)
+            self.thread = threading.Thread(target=self._act)
             self.thread.start()
+
+    def _act(self):
+        self.act()
+        self.has_acted = True
 
 
 def kill_driver():
@@ -49,14 +53,25 @@ def kill_driver():
 
 def kill_trial():
     """End the process of one trial, when it is taking steps."""
+    _kill("ray::ImplicitFunc.train")
+
+
+def kill_pool():
+    """End the actor that has what trials share, while one takes steps and others are to come."""
+    _kill("ray::Pool")
+
+
+def _kill(title):
+    """End the first process with a title that comes up, a second later."""
     for _ in range(100):
         mine = psutil.Process().children(recursive=True)
-        trials = [p for p in mine if _title(p).startswith("ray::_trial")]
-        if trials:
+        found = [p for p in mine if _title(p).startswith(title)]
+        if found:
             time.sleep(1.0)
-            os.kill(trials[-1].pid, signal.SIGKILL)
+            os.kill(found[-1].pid, signal.SIGKILL)
             return
         time.sleep(0.1)
+    raise LookupError(title)
 
 
 def _title(process):
@@ -69,7 +84,12 @@ def _title(process):
 def main():
     """Run the scenario."""
     scenario, file, folder = sys.argv[1:]
-    acts = {"quiet": lambda: None, "kill-driver": kill_driver, "kill-trial": kill_trial}
+    acts = {
+        "quiet": lambda: None,
+        "kill-driver": kill_driver,
+        "kill-trial": kill_trial,
+        "kill-pool": kill_pool,
+    }
     watcher = Watcher(acts[scenario])
     if storage.exists(storage.join(folder, "sweep.yaml")):
         result = sweeps.resume(folder, watcher)
@@ -77,7 +97,8 @@ def main():
         result = sweeps.run(sweeps.load(file, ["--sweep_uri", folder]), watcher)
     if watcher.thread is not None:
         watcher.thread.join()
-    sys.stdout.write(json.dumps({**vars(result), "shared": watcher.counts}) + "\n")
+    said = {"shared": watcher.counts, "acted": watcher.has_acted}
+    sys.stdout.write(json.dumps({**vars(result), **said}) + "\n")
 
 
 if __name__ == "__main__":

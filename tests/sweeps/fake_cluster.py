@@ -1,14 +1,16 @@
 """A sweep on nodes with eight fake GPUs each; a program of test_fake_cluster.py.
 
 ``python fake_cluster.py NODES WORKERS FOLDER``: as many trials of so many workers as there are GPUs
-for, all at once. When all run, the sweep is interrupted. Prints one JSON object.
+for, all at once. When all have taken steps, the sweep is interrupted. Prints one JSON object.
 """
 
+import glob
 import json
 import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 
 from ganntk.distributed.ray_session import stay_on_loopback
@@ -27,6 +29,8 @@ os.environ |= {
     "OMP_NUM_THREADS": "1",
     # Ninety processes with JAX take nearly all of a small machine's memory.
     "MALLOC_ARENA_MAX": "1",
+    # Ray ends a trial at 95 % of the memory, which swap is not counted into.
+    "RAY_memory_monitor_refresh_ms": "0",
 }
 
 import psutil  # noqa: E402
@@ -42,11 +46,11 @@ GPUS = 8
 
 
 class Watcher:
-    """Interrupts when as many trials run as there are."""
+    """Interrupts when as many trials run as there are, and each has taken steps."""
 
-    def __init__(self, cluster):
-        self.most, self.free, self.cluster = 0, -1.0, cluster
-        self.began, self.seconds = time.monotonic(), 0.0
+    def __init__(self, folder):
+        self.most, self.free, self.folder = 0, -1.0, folder
+        self.began, self.seconds, self.stepped_in = time.monotonic(), 0.0, 0.0
 
     def phase(self, sentence):
         """Nothing."""
@@ -60,7 +64,15 @@ class Watcher:
         if counts[State.RUNNING] == total and not self.seconds:
             self.seconds = time.monotonic() - self.began
             self.free = ray.available_resources().get("GPU", 0.0)
-            os.kill(os.getpid(), signal.SIGINT)
+            threading.Thread(target=self._interrupt, args=(total,), daemon=True).start()
+
+    def _interrupt(self, total):
+        """Interrupt the sweep when all of its runs have recorded steps."""
+        pattern = os.path.join(self.folder, "trials", "*", "metrics.jsonl")
+        while len([path for path in glob.glob(pattern) if os.path.getsize(path)]) < total:
+            time.sleep(1.0)
+        self.stepped_in = time.monotonic() - self.began
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def main():
@@ -87,12 +99,12 @@ def main():
             },
         },
     )
-    watcher, is_interrupted = Watcher(cluster), False
+    watcher, is_interrupted = Watcher(folder), False
     try:
         sweeps.run(sweep, watcher)
     except KeyboardInterrupt:
         is_interrupted = True
-    ended_in = time.monotonic() - watcher.began - watcher.seconds
+    ended_in = time.monotonic() - watcher.began - watcher.stepped_in
     # The sweep has left the cluster, and its trials with it.
     ray.init(address=cluster.address, log_to_driver=False)
     time.sleep(5)
@@ -100,6 +112,7 @@ def main():
         "most": watcher.most,
         "trials": trials,
         "seconds": watcher.seconds,
+        "stepped_in": watcher.stepped_in,
         "free_while": watcher.free,
         "interrupted": is_interrupted,
         "ended_in": ended_in,

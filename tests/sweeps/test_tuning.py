@@ -129,6 +129,7 @@ def test_a_lost_trial_goes_on_from_its_checkpoint(tmp_path: Path):
     )
     folder = tmp_path / "swept"
     result = _carried_out("kill-trial", file, folder)
+    assert result["acted"]
     assert result["finished"] == 3
     for number in range(3):
         run = settings.run_of(settings.load(file, ["--sweep_uri", str(folder)]), number, {})
@@ -136,6 +137,23 @@ def test_a_lost_trial_goes_on_from_its_checkpoint(tmp_path: Path):
         steps = [each["step"] for each in records if "loss" in each]
         assert steps == sorted(set(steps))
         assert steps[-1] == 4000
+
+
+def test_a_sweep_outlives_the_pool_of_what_its_trials_share(tmp_path: Path):
+    """Its process may be the one that a machine short of memory ends."""
+    file = written(
+        tmp_path / "sweep.yaml",
+        space=choices("lam.value", 1.0, 2.0, 3.0, 4.0),
+        searcher={"type": "grid"},
+        budget={"trials": 0},
+        concurrent=1,
+        run={"steps": 4000, "report_every": 10},
+    )
+    result = _carried_out("kill-pool", file, tmp_path / "swept")
+    assert result["acted"]
+    assert (result["finished"], result["failed"]) == (4, 0)
+    # The one that took its place began with nothing: real rows, their Gram matrix, the start.
+    assert result["shared"] == [3, 3]
 
 
 def test_several_workers_stand_in_the_trials_placement_group(tmp_path: Path):
