@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from ganntk import config, sweeps
+from ganntk.cli import parser
 from tests.console import commands, commands_of
 from tests.structure.sources import ROOT
 
@@ -80,6 +81,18 @@ def test_a_line_that_resumes_has_options_of_a_run(words: list[str]):
     assert (ROOT / job).is_file()
     assert run_uri.startswith("s3://my-bucket/runs/")
     assert config.load(None, overrides).cluster.gpus_per_worker == 1
+
+
+@pytest.mark.parametrize("command", ["evaluate", "export"])
+def test_a_line_of_another_job_has_options_of_its_command(command: str):
+    found = [words for words in _entry_points() if f"ray_jobs/{command}.py" in words]
+    assert found
+    for python, job, *words in found:
+        assert python == "python"
+        assert (ROOT / job).is_file()
+        options, rest = parser().parse_known_args([command, *words])  # ends where one lacks
+        assert options.run_uri.startswith("s3://my-bucket/runs/")
+        assert rest == []
 
 
 @pytest.mark.parametrize(

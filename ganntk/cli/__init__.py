@@ -33,11 +33,11 @@ _MODULES = (runs, evaluate, sample, export, sweep, experiment, data, dashboards,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status."""
-    parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
+    known = parser()
+    options, rest = known.parse_known_args(arguments)
     command: Command | None = options.command
     if command is None:
-        parser.print_help(sys.stderr)
+        known.print_help(sys.stderr)
         return 2
     level = logging.INFO if options.verbose else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s")
@@ -63,12 +63,13 @@ def _say(sentence: str, status: int) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ganntk", description=_DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"ganntk {__version__}")
-    parser.add_argument("--verbose", action="store_true", help="say more on standard error")
-    parser.set_defaults(command=None)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    known = argparse.ArgumentParser(prog="ganntk", description=_DESCRIPTION, allow_abbrev=False)
+    known.add_argument("--version", action="version", version=f"ganntk {__version__}")
+    known.add_argument("--verbose", action="store_true", help="say more on standard error")
+    known.set_defaults(command=None)
+    commands = known.add_subparsers(title="commands", metavar="COMMAND")
     for module in _MODULES:
         module.add_to(commands)
-    return parser
+    return known

@@ -31,7 +31,8 @@ _log = logging.getLogger(__name__)
 class Costs:
     """What moving things costs: a model, so that the choice is the same wherever a run goes on.
 
-    `benchmarks/scaling.py` measures each; the defaults are of a cluster with 10 Gbit/s.
+    A call and a worker cost a little more than `benchmarks/scaling.py` measures between processes
+    of one machine; the other defaults are of a network with 10 Gbit/s and of a data-centre GPU.
 
     Attributes:
         call_seconds: one call of all workers and their answers, without content.
@@ -93,7 +94,7 @@ class SharedGram(Strategy):
     def prepare(self) -> Prepared:
         """Load, choose, start."""
         group, config = self._group, self._config
-        prepared = group.call("prepare")[0]
+        prepared = self.loaded()
         assert isinstance(config.coupling, Exact)
         exchange, reason = config.coupling.exchange, "as configured"
         if exchange == "auto":

@@ -20,7 +20,7 @@ class GatheredRows(Strategy):
 
     def prepare(self) -> Prepared:
         """Load the data, then `start`."""
-        return self.start(self._group.call("prepare")[0])
+        return self.start(self.loaded())
 
     def start(self, prepared: Prepared) -> Prepared:
         """Share the work on K(X, X), and let the solver choose lam for the first points."""

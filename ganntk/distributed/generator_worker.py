@@ -50,7 +50,7 @@ class GeneratorWorker(OnDevice):
             lam=0.0,
             device=self.device_name(),
             gram_real=self._generation.half,
-        )
+        ).of(self._rank)
 
     def start(self) -> GeneratorState:
         """The first weights, and lam for the first batch."""

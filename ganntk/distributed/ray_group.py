@@ -102,6 +102,9 @@ class RayGroup(WorkerGroup):
         lost = tuple(rank for rank, ping in enumerate(pings) if not _answers(ping))
         if not lost and failure is Failure.WORKER_LOST:
             failure = Failure.OBJECT_LOST  # it is back already
+        if not lost and failure is Failure.WORKER_HANGS:
+            # One is stuck in a call, and others wait for its values: from here they look the same.
+            lost = tuple(range(self.size))
         return WorkerFailureError(
             failure,
             f"{failure.value} ({sentence}): workers {list(lost)} of {self.size} are lost. See "

@@ -17,7 +17,7 @@ class Sets(Strategy):
 
     def prepare(self) -> Prepared:
         """Every worker for itself; lam is the mean over the sets."""
-        prepared = self._group.call("prepare")[0]
+        prepared = self.loaded()
         lams = self._in_order(self._group.call("lams"))
         return replace(prepared, lam=float(np.mean(lams)))
 

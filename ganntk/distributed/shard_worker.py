@@ -71,7 +71,7 @@ class ShardWorker(OnDevice):
             lam=0.0,
             device=self.device_name(),
             gram_real=len(dataset.rows),
-        )
+        ).of(self._rank)
 
     def share_of_gram(self) -> Cut:
         """This worker's rows of K(X, X), once per run."""

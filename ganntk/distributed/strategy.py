@@ -10,6 +10,7 @@ from ganntk.config import RunConfig
 from ganntk.coupling import Exchange
 from ganntk.distributed.group import WorkerGroup
 from ganntk.distributed.worker import Finished, Prepared
+from ganntk.errors import InputError
 from ganntk.synthesis import StepReport
 
 
@@ -30,6 +31,23 @@ class Strategy(abc.ABC):
     @abc.abstractmethod
     def prepare(self) -> Prepared:
         """Load the data on every worker, draw the first points, choose lam."""
+
+    def loaded(self) -> Prepared:
+        """Let every worker load the data; what the first one found.
+
+        Raises:
+            InputError: they did not all find the same rows.
+        """
+        found = self._group.call("prepare")
+        for rank, other in enumerate(found):
+            if other.data_fingerprint != found[0].data_fingerprint:
+                raise InputError(
+                    f"worker {rank} found other real rows at {other.data_name} than worker 0 (they "
+                    f"have the fingerprints {other.data_fingerprint} and "
+                    f"{found[0].data_fingerprint}): data.uri must name the same files on each "
+                    "node, best in an object store"
+                )
+        return found[0]
 
     @abc.abstractmethod
     def advance(self, first: int, steps: int) -> StepReport:

@@ -32,7 +32,7 @@ class Training(Strategy):
     def prepare(self) -> Prepared:
         """Load the data everywhere, draw the weights and choose lam on one worker."""
         group = self._group
-        prepared = group.call("prepare")[0]
+        prepared = self.loaded()
         self._points = self._config.points.count or len(prepared.real)
         self._generation = generation_of(self._config, prepared.real.shape[1:])
         (self._state,) = group.get([group.submit(0, "start")])

@@ -1,6 +1,6 @@
 """Workers that own whole sets of generated rows: nothing is exchanged between them. Layer 6."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -29,8 +29,8 @@ class Prepared:
     Attributes:
         data_name: where the real rows come from.
         data_fingerprint: of their content.
-        real: all of them.
-        training: the rows that a person gave, from which the real ones were made.
+        real: all of them; of workers but the first, none.
+        training: the rows that a person gave, from which the real ones were made; the same.
         lam: training time at the start.
         device: what the worker computes on.
         gram_real: how many real rows a Gram matrix holds: the objective is a sum over its rows.
@@ -43,6 +43,10 @@ class Prepared:
     lam: float
     device: str
     gram_real: int
+
+    def of(self, rank: int) -> "Prepared":
+        """What the worker of a rank says of it: the first one alone sends the rows."""
+        return self if rank == 0 else replace(self, real=self.real[:0], training=self.training[:0])
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class Worker(OnDevice):
             lam=float(np.mean(self.lams())),
             device=self.device_name(),
             gram_real=gram_real,
-        )
+        ).of(self._rank)
 
     def lams(self) -> list[float]:
         """The training time of each set, the mean over levels where there are several."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -45,7 +45,16 @@ def test_a_file_cut_off_anywhere_is_refused(array, is_compressed, data):
         parse_idx(content[:cut], name="the file")
 
 
-@given(st.binary(max_size=64))
+some_bytes = st.binary(max_size=64)
+begun = st.builds(
+    lambda count, tail: bytes([0, 0, 8, 1, 0, 0, 0, count]) + tail,
+    st.integers(0, 8),
+    st.binary(max_size=9),
+)
+
+
+@given(st.one_of(some_bytes, begun))
+@example(bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 9]))
 def test_any_bytes_are_an_array_or_one_sentence(content):
     try:
         parsed = parse_idx(content, name="x")

@@ -4,6 +4,7 @@
 """
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from ganntk.distributed.ray_session import stay_on_loopback
 
 stay_on_loopback()
 
+import numpy as np  # noqa: E402
 import psutil  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
@@ -65,6 +67,36 @@ def send(number: signal.Signals, which: int):
     return act
 
 
+def let_in(pipe: str, ready: str):
+    """Let rows into a named pipe's place, when all workers wait in it for rows."""
+    mine = psutil.Process()
+    while not {p.pid for p in workers()} & {p.pid for p in mine.children(recursive=True)}:
+        time.sleep(0.2)
+    time.sleep(10)  # they have started, and are reading
+    os.replace(ready, pipe)
+
+
+def stuck_at(folder: str) -> list[str]:
+    """The words of a run whose workers get stuck in a call, though their processes are well."""
+    pipe, ready = f"{folder}-rows.npy", f"{folder}-ready.npy"
+    np.save(ready, np.random.default_rng(0).uniform(size=(24, 8, 8, 1)).astype(np.float32))
+    os.mkfifo(pipe)
+    threading.Thread(target=let_in, args=(pipe, ready), daemon=True).start()
+    return ["--data.type", "array", "--data.uri", pipe]
+
+
+class Lost(logging.Handler):
+    """Remembers what was said of failures."""
+
+    def __init__(self):
+        super().__init__()
+        self.sentences = []
+
+    def emit(self, record):
+        """Remember."""
+        self.sentences.append(record.getMessage())
+
+
 def raylets(node) -> list[int]:
     """The processes that start the workers of a node."""
     return [each.process.pid for each in node.all_processes["raylet"]]
@@ -80,6 +112,7 @@ def main():
         "kill": send(signal.SIGKILL, -1),
         "kill-solver": send(signal.SIGKILL, 0),
         "hang": send(signal.SIGSTOP, -1),
+        "stuck": lambda: None,
     }
     if scenario == "node":
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
@@ -95,14 +128,18 @@ def main():
         acts["node"] = remove
     else:
         words += ["--cluster.address", "local"]
-    watcher = Watcher(acts[scenario])
+    if scenario == "stuck":
+        words += stuck_at(folder)
+    watcher, lost = Watcher(acts[scenario]), Lost()
+    logging.getLogger("ganntk.distributed.guarded").addHandler(lost)
     began = time.monotonic()
     result = distributed.run(config.load(None, words), watcher)
     if watcher.thread is not None:
         watcher.thread.join()
     if cluster is not None:
         cluster.shutdown()
-    sys.stdout.write(json.dumps({"loss": result.loss, "seconds": time.monotonic() - began}) + "\n")
+    said = {"loss": result.loss, "seconds": time.monotonic() - began, "lost": lost.sentences}
+    sys.stdout.write(json.dumps(said) + "\n")
 
 
 if __name__ == "__main__":

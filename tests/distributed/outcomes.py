@@ -49,7 +49,8 @@ def differences(wanted: Outcome, found: Outcome) -> float:
     loss = np.abs(found.report.loss / wanted.report.loss - 1).max()
     # A snapshot holds rows as they are; `Finished` has them in float32.
     rows = [_rows(each.snapshot) for each in (found, wanted)]
-    return float(max(loss, np.abs(rows[0] - rows[1]).max(), np.abs(ours.d - theirs.d).max()))
+    d = np.abs(ours.d - theirs.d).max()
+    return float(np.max([loss, np.abs(rows[0] - rows[1]).max(), d]))  # a NaN is the largest
 
 
 def _rows(snapshot: Any) -> np.ndarray:

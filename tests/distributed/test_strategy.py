@@ -8,7 +8,7 @@ import pytest
 
 from ganntk import config, distributed
 from ganntk.distributed.choice import Costs, exchange_for, strategy_for
-from ganntk.distributed.group import open_group
+from ganntk.distributed.group import LocalGroup, open_group
 from ganntk.errors import InputError, NonFiniteObjectiveError
 from ganntk.run_folder import RunFolder
 from tests.distributed.outcomes import Outcome, outcome
@@ -52,6 +52,7 @@ def test_the_exact_coupling_does_not_depend_on_the_number_of_workers(tmp_path, s
         for field in ("loss", "d_points", "gradient_norm", "eigenvalue_max"):
             wanted = [line[field] for line in folder.read_metrics() if field in line]
             found = [line[field] for line in shared.read_metrics() if field in line]
+            assert wanted
             np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
 
@@ -96,6 +97,24 @@ def test_no_coupling_depends_on_the_number_of_workers(coupling):
         # The order of a sum depends on the workers where they share one Gram matrix.
         error = 1e-9 if coupling in ("rows", "vectors") else 0
         assert_same(other, one, error)
+
+
+class Elsewhere(LocalGroup):
+    """The last worker is on a node where the same address leads to other rows."""
+
+    def __init__(self, worker: type, given: config.RunConfig, other: config.RunConfig) -> None:
+        super().__init__(worker, given)
+        self._workers[-1] = worker(other, self.size - 1)
+
+
+@pytest.mark.parametrize("coupling", COUPLINGS)
+def test_workers_that_find_other_rows_are_refused(coupling):
+    words = [*EXACT, *COUPLINGS[coupling], "--cluster.workers", "2"]
+    given = config.load(None, words)
+    chosen = strategy_for(given)
+    group = Elsewhere(chosen.worker, given, config.load(None, [*words, "--data.seed", "1"]))
+    with pytest.raises(InputError, match=r"worker 1 found other real rows at .* than worker 0"):
+        chosen(group, given).prepare()
 
 
 def test_vectors_and_rows_give_the_same_lanczos():

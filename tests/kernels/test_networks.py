@@ -9,7 +9,6 @@ import pytest
 
 from ganntk.errors import InputError
 from ganntk.kernels import (
-    ALIASES,
     ARCHITECTURES,
     Conv,
     Dense,
@@ -172,9 +171,12 @@ def test_rows_of_zeros_give_numbers_without_bias():
     np.testing.assert_allclose(network.diagonal(x), jnp.diag(block), rtol=1e-13)
 
 
-@pytest.mark.parametrize("name", ALIASES)
-def test_an_alias_is_the_architecture_it_stands_for(name):
-    assert named(name) == named(ALIASES[name])
+@pytest.mark.parametrize(
+    ("name", "architecture"),
+    [("cnn", "cnn-celeba"), ("cnn-medium", "cnn-celeba"), ("cnn-big", "cnn-imagenet")],
+)
+def test_an_alias_is_the_architecture_it_stands_for(name, architecture):
+    assert named(name) == named(architecture)
 
 
 def test_variances_reach_every_layer():

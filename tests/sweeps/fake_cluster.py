@@ -119,10 +119,12 @@ def main():
         "free_after": ray.available_resources().get("GPU", 0.0),
     }
     ray.shutdown()
+    # Those whose parents end first are nobody's children afterwards.
+    ours = psutil.Process().children(recursive=True)
     cluster.shutdown()
     memory.stop()
     found["peak_gb"] = memory.peak_gb
-    found["left"] = [p.name() for p in psutil.Process().children(recursive=True)]
+    found["left"] = [p.name() for p in psutil.wait_procs(ours, timeout=60)[1]]
     sys.stdout.write(json.dumps(found) + "\n")
 
 
