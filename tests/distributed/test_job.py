@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.console import commands_of
@@ -106,6 +107,41 @@ def test_the_line_that_resumes_takes_more_steps(head: Head, tmp_path: Path):
     assert done.returncode == 0, done.stdout[-3000:]
     result = json.loads((begun.folder / "result.json").read_text(encoding="utf-8"))
     assert result["steps"] == 9
+
+
+def _line_of(job: str) -> list[str]:
+    """The README's first line that submits a job, after `ray`."""
+    lines = commands_of(README, "ray", "job", "submit")
+    return next(words[1:] for words in lines if f"ray_jobs/{job}.py" in words)
+
+
+def test_the_lines_that_evaluate_and_export_a_run(head: Head, finished: Job, tmp_path: Path):
+    made = tmp_path / "made.parquet"
+    changes = {
+        "http://127.0.0.1:8265": head.address,
+        "s3://my-bucket/runs/digits-20260131-235959": str(finished.folder),
+        "s3://my-bucket/digits.npz": "digits",
+        "s3://my-bucket/digits-made.parquet": str(made),
+    }
+    for job in ("evaluate", "export"):
+        done = head.ray(*(changes.get(word, word) for word in _line_of(job)))
+        assert done.returncode == 0, done.stdout[-3000:]
+    assert json.loads((finished.folder / "quality.json").read_text(encoding="utf-8"))
+    assert pq.read_table(made).num_rows == 64
+
+
+def test_the_line_that_sweeps_ends_with_an_answer(head: Head, tmp_path: Path):
+    changes = {
+        "http://127.0.0.1:8265": head.address,
+        "s3://my-bucket/runs/sweep-{time}": str(tmp_path / "sweep"),
+    }
+    words = [changes.get(word, word) for word in _line_of("sweep")]
+    quick = ["--run.cluster.gpus_per_worker", "0", "--budget.trials", "2", "--run.steps", "18"]
+    done = head.ray(*words, *quick, "--run.data.size", "16")
+    assert done.returncode == 0, done.stdout[-3000:]
+    result = json.loads((tmp_path / "sweep" / "result.json").read_text(encoding="utf-8"))
+    assert (result["trials"], result["failed"]) == (2, 0)
+    assert (tmp_path / "sweep" / "best.yaml").is_file()
 
 
 @pytest.mark.parametrize(
