@@ -98,7 +98,7 @@ class RunConfig:
         objective: what the generated rows ask of its predictions.
         lam: the rule for the discriminator's training time.
         optimizer: how the gradient moves the generated rows.
-        noise: on the gradient, before the optimiser.
+        noise: on the gradient, or on the generated rows after they moved.
         similarity: weight of a penalty on generated rows that resemble real ones; 0 for none. It is
             no part of the recorded loss.
         points: how many rows to generate, their start and range.

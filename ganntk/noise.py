@@ -1,15 +1,15 @@
-r"""Noise on the gradient: constant, or fading with the steps. Layer 2.
+r"""Noise on the gradient or on the points: constant, or fading with the steps. Layer 2.
 
-Normal numbers are added to the gradient before the optimiser sees it, new ones in every step. Those
-of a row depend on the seed, the step and the row's own number alone: not on the worker that owns
-it, and not on how often a run was interrupted.
+Normal numbers are added to the gradient before the optimiser sees it, or to the points after it has
+moved them, new ones in every step. Those of a row depend on the seed, the step and the row's own
+number alone: not on the worker that owns it, and not on how often a run was interrupted.
 """
 
 import abc
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,9 @@ from jaxtyping import Array, Int
 from ganntk.errors import InputError
 from ganntk.registry import Registered
 from ganntk.typing import Count, Scalar
+
+Where = Literal["gradient", "points"]
+"""What noise is added to."""
 
 # A purpose of random numbers, beside those of `synthesis`, `batches` and `generation`.
 _NOISE = 6
@@ -39,23 +42,24 @@ class NoiseState(NamedTuple):
 class Noise(Registered, abc.ABC):
     """How much noise there is in each step."""
 
-    kind: ClassVar[str] = "gradient noise"
+    kind: ClassVar[str] = "noise"
     package: ClassVar[str] = "ganntk.noise"
     default_name: ClassVar[str | None] = "none"
     _registry: ClassVar[dict[str, type]] = {}
+    on: Where = "gradient"
 
     @abc.abstractmethod
     def deviation(self, step: Count) -> Scalar | float:
-        """Standard deviation of the noise on each entry of the gradient.
+        """Standard deviation of the noise on each entry.
 
         Args:
             step: steps taken before.
         """
 
-    def before(
+    def around(
         self, optimizer: optax.GradientTransformation, seed: int
     ) -> optax.GradientTransformation:
-        """The optimiser behind the noise; the same object for the same arguments."""
+        """The optimiser with the noise; the same object for the same arguments."""
         return _chained(self, optimizer, seed)
 
 
@@ -67,7 +71,7 @@ class NoNoise(Noise):
     def deviation(self, step: Count) -> float:
         return 0.0
 
-    def before(
+    def around(
         self, optimizer: optax.GradientTransformation, seed: int
     ) -> optax.GradientTransformation:
         return optimizer
@@ -79,10 +83,12 @@ class StaticNoise(Noise):
     """The same in every step.
 
     Attributes:
-        scale: standard deviation, in units of the gradient.
+        scale: standard deviation, in units of what it is added to.
+        on: the gradient before the optimiser, or the points after it.
     """
 
     scale: float
+    on: Where = "gradient"
 
     def __post_init__(self) -> None:
         _check("scale", self.scale, 0, math.inf)
@@ -97,12 +103,14 @@ class ExponentialNoise(Noise):
     r"""$\text{scale} \cdot \text{rate}^t$ after t steps.
 
     Attributes:
-        scale: standard deviation in the first step, in units of the gradient.
+        scale: standard deviation in the first step, in units of what it is added to.
         rate: of one step, between 0 and 1.
+        on: the gradient before the optimiser, or the points after it.
     """
 
     scale: float
     rate: float = 0.99
+    on: Where = "gradient"
 
     def __post_init__(self) -> None:
         _check("scale", self.scale, 0, math.inf)
@@ -118,12 +126,14 @@ class AnnealedNoise(Noise):
     r"""$\text{scale} \cdot (1 + t)^{-\text{power}}$ after t steps.
 
     Attributes:
-        scale: standard deviation in the first step, in units of the gradient.
+        scale: standard deviation in the first step, in units of what it is added to.
         power: positive; 0.55 is customary for noise on gradients.
+        on: the gradient before the optimiser, or the points after it.
     """
 
     scale: float
     power: float = 0.55
+    on: Where = "gradient"
 
     def __post_init__(self) -> None:
         _check("scale", self.scale, 0, math.inf)
@@ -161,13 +171,15 @@ def _chained(
         rows = jax.tree.leaves(state.row)
         keys = [jax.random.fold_in(key, i) for i in range(len(leaves))]
         drawn = [_normal(*each) for each in zip(keys, rows, map(jnp.shape, leaves), strict=True)]
-        noisy = [
+        with_noise = [
             leaf + jnp.asarray(deviation * normal, leaf.dtype)
             for leaf, normal in zip(leaves, drawn, strict=True)
         ]
-        return jax.tree.unflatten(structure, noisy), state._replace(step=state.step + 1)
+        return jax.tree.unflatten(structure, with_noise), state._replace(step=state.step + 1)
 
-    return optax.chain(optax.GradientTransformation(init, update), optimizer)
+    noisy = optax.GradientTransformation(init, update)
+    # What an optimiser gives is what the points are moved by.
+    return optax.chain(*((optimizer, noisy) if noise.on == "points" else (noisy, optimizer)))
 
 
 def _rows(leaf: Array) -> Int[Array, "..."]:

@@ -28,7 +28,7 @@ CASES = {
 
 def noises(noise: Noise, steps: int, *, seed: int = 0, state=None) -> list[np.ndarray]:
     """What is added to a zero gradient in some steps: descent of rate 1 gives it back."""
-    chain = noise.before(optax.sgd(1.0), seed)
+    chain = noise.around(optax.sgd(1.0), seed)
     state = chain.init(jnp.zeros(SHAPE)) if state is None else state
     found = []
     for _ in range(steps):
@@ -60,7 +60,7 @@ def test_every_step_row_and_seed_has_numbers_of_its_own():
 
 
 def test_arrays_of_a_tree_have_numbers_of_their_own():
-    chain = StaticNoise(1.0).before(optax.sgd(1.0), 0)
+    chain = StaticNoise(1.0).around(optax.sgd(1.0), 0)
     tree = {"a": jnp.zeros((4, 3)), "b": jnp.zeros((4, 3)), "c": jnp.zeros(())}
     updates, _ = chain.update(tree, chain.init(tree))
     assert np.abs(updates["a"] - updates["b"]).min() > 0
@@ -68,7 +68,7 @@ def test_arrays_of_a_tree_have_numbers_of_their_own():
 
 
 def test_a_row_has_the_same_noise_whoever_owns_it_and_wherever_it_is_cut():
-    chain = StaticNoise(1.0).before(optax.adam(1.0), 0)
+    chain = StaticNoise(1.0).around(optax.adam(1.0), 0)
     points = jnp.zeros(SHAPE)
     whole = Shard(points, chain.init(points))
     _, after = chain.update(points, whole.optimizer)
@@ -83,7 +83,7 @@ def test_a_row_has_the_same_noise_whoever_owns_it_and_wherever_it_is_cut():
 
 def noises_of(part: Shard) -> np.ndarray:
     """The noise of the next step on a shard, seen through plain descent."""
-    chain = StaticNoise(1.0).before(optax.sgd(1.0), 0)
+    chain = StaticNoise(1.0).around(optax.sgd(1.0), 0)
     zero = jnp.zeros_like(part.points)
     state = (part.optimizer[0], chain.init(zero)[1])
     return -np.asarray(chain.update(zero, state)[0])
@@ -91,17 +91,29 @@ def noises_of(part: Shard) -> np.ndarray:
 
 def test_another_member_goes_on_counting_rows():
     noise = StaticNoise(1.0)
-    state = noise.before(optax.sgd(1.0), 0).init(jnp.zeros(SHAPE))
+    state = noise.around(optax.sgd(1.0), 0).init(jnp.zeros(SHAPE))
     first = noises(noise, 1)[0]
     moved = noises(noise, 1, state=numbered(state, 10))[0]
     np.testing.assert_array_equal(moved[:40], first[10:])
     assert np.abs(moved[40:] - first[:10]).min() > 0
 
 
+@pytest.mark.parametrize("optimizer", [optax.sgd(0.5), optax.adam(0.5)])
+def test_noise_on_points_is_added_to_what_the_optimiser_gives(optimizer):
+    gradient = jax.random.normal(jax.random.key(1), SHAPE)
+    chain = AnnealedNoise(0.3, on="points").around(optimizer, 0)
+    found, state = chain.update(gradient, chain.init(jnp.zeros(SHAPE)))
+    moved, _ = optimizer.update(gradient, optimizer.init(jnp.zeros(SHAPE)))
+    wanted = noises(AnnealedNoise(0.3), 1)[0]
+    np.testing.assert_allclose(found - moved, wanted, rtol=0, atol=1e-6)
+    again, _ = chain.update(jnp.zeros(SHAPE), state)
+    assert np.abs(again - found).min() > 0
+
+
 def test_equal_arguments_give_the_same_optimiser():
     optimizer = optax.sgd(0.1)
-    assert StaticNoise(1.0).before(optimizer, 3) is StaticNoise(1.0).before(optimizer, 3)
-    assert NoNoise().before(optimizer, 3) is optimizer
+    assert StaticNoise(1.0).around(optimizer, 3) is StaticNoise(1.0).around(optimizer, 3)
+    assert NoNoise().around(optimizer, 3) is optimizer
 
 
 def test_impossible_noise_is_refused():

@@ -105,7 +105,7 @@ def problem_of(config: RunConfig) -> Problem:
     return Problem(
         kernel=config.kernel,
         objective=config.objective,
-        optimizer=config.noise.before(config.optimizer.build(), config.seed),
+        optimizer=config.noise.around(config.optimizer.build(), config.seed),
         points=config.points,
         diagonal=config.diagonal,
         memory_bytes=config.memory_bytes,
