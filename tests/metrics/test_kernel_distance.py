@@ -30,6 +30,12 @@ def test_value_is_the_unbiased_estimator():
     assert between(one, other).value == pytest.approx(by_definition(one, other), rel=1e-12)
 
 
+def test_value_is_that_of_clean_fid():
+    """By `kernel_distance` of clean-fid 0.1.35, all rows in one subset."""
+    found = between(features(0, 17), 0.5 + features(1, 17)).value
+    assert found == pytest.approx(0.7563129662152858, rel=1e-12)
+
+
 def test_standard_error_is_the_jackknife_of_both_sides():
     one, other = features(2, 9), 0.5 + features(3, 12)
     without_x = [by_definition(np.delete(one, i, 0), other) for i in range(9)]

@@ -36,6 +36,19 @@ def test_numbers_are_those_of_the_definitions(k):
     np.testing.assert_allclose(between(generated, real, k=k), by_definition(generated, real, k))
 
 
+@pytest.mark.parametrize(
+    ("k", "recorded"),
+    [
+        (3, (0.92, 0.7272727272727273, 1.0133333333333332, 0.7878787878787878)),
+        (5, (1.0, 0.8484848484848485, 1.1039999999999999, 0.9393939393939394)),
+    ],
+)
+def test_numbers_are_those_of_the_authors_of_density_and_coverage(k, recorded):
+    """By `compute_prdc` of prdc 0.2."""
+    generated, real = 0.7 * features(0, 25) + 0.4, features(1, 33)
+    np.testing.assert_allclose(between(generated, real, k=k), recorded, rtol=1e-12)
+
+
 def test_one_distribution_is_precise_and_covered():
     found = between(features(2, 400), features(3, 400))
     # Two samples of one distribution: density has mean 1, coverage 1 - (1/2)^k and more.
