@@ -1,3 +1,4 @@
+import errno
 import importlib.util
 import os
 import secrets
@@ -107,6 +108,20 @@ def test_exists_knows_files_folders_and_nothing(folder):
     assert storage.exists(storage.join(folder, "a", "b"))
     assert storage.exists(storage.join(folder, "a"))
     assert not storage.exists(storage.join(folder, "c"))
+
+
+def test_a_disk_that_does_not_answer_is_no_absence(tmp_path, monkeypatch):
+    assert not storage.exists(tmp_path / "file" / "below")
+    (tmp_path / "file").write_bytes(b"")
+    assert not storage.exists(tmp_path / "file" / "below")
+
+    def fails(path, **_):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", fails)
+        with pytest.raises(OSError, match="Input/output error"):
+            storage.exists(tmp_path / "file")
 
 
 def test_files_are_listed_at_any_depth_in_order(folder):

@@ -22,10 +22,21 @@ def exists(uri: Uri) -> bool:
     """Say whether there is a file or a folder at a URI.
 
     Raises:
-        InputError: the scheme is unknown, or its driver is not installed.
+        InputError: the scheme is unknown, its driver is not installed, or nobody may look there.
+        OSError: the store does not say; what is there is not known.
     """
     fs, path = locate(uri)
-    return fs.exists(path)
+    try:
+        # Of fsspec, `exists` takes any error for an absence.
+        os.stat(path) if isinstance(fs, LocalFileSystem) else fs.info(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except PermissionError as error:
+        raise InputError(
+            f"cannot look for {os.fspath(uri)} ({reason(error)}): check its permissions and your "
+            "credentials"
+        ) from error
+    return True
 
 
 def list_files(uri: Uri, *, suffix: str = "") -> list[str]:
