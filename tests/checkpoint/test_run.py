@@ -28,7 +28,7 @@ class Breaking:
     def phase(self, sentence: str) -> None:
         """Say nothing."""
 
-    def step(self, step: int, *rest: float) -> None:
+    def step(self, step: int, steps: int, loss: float, images_per_second: float) -> None:
         """Break the store."""
         if step == 15:
             self.proxy.fail("PUT", self.path, 0)
