@@ -103,7 +103,7 @@ def restore(
             )
     for each in reversed(found):
         try:
-            with tempfile.TemporaryDirectory(prefix="ganntk-restore-", dir=staging) as folder:
+            with _on_their_way(staging) as folder:
                 _fetch(each, folder)
                 return each, trees.read(os.path.join(folder, TREE))
         except CheckpointError as error:
@@ -139,7 +139,7 @@ def kept_in(found: Found, *, staging: str | None = None) -> tuple[int, trees.Lea
         return None
     name = files[0].path.partition("/")[0]
     part = Found(found.uri, dataclasses.replace(found.manifest, files=files))
-    with tempfile.TemporaryDirectory(prefix="ganntk-restore-", dir=staging) as folder:
+    with _on_their_way(staging) as folder:
         _fetch(part, folder)
         return int(name.removeprefix(KEPT)), trees.read(os.path.join(folder, name))
 
@@ -211,6 +211,13 @@ def _manifest_of(uri: str) -> Manifest | None:
     path = storage.join(uri, MANIFEST)
     content = storage.read_if_there(path)
     return None if content is None else Manifest.from_json(content, path)
+
+
+def _on_their_way(staging: str | None) -> tempfile.TemporaryDirectory[str]:
+    """A local folder for files; another machine may not have the parent yet."""
+    if staging is not None:
+        os.makedirs(staging, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix="ganntk-restore-", dir=staging)
 
 
 def _fetch(found: Found, folder: str) -> None:

@@ -255,6 +255,18 @@ def test_staging_is_left_empty_and_what_dead_processes_left_is_removed(tmp_path)
     assert [path.name for path in staging.iterdir()] == ["mine"]
 
 
+def test_a_staging_folder_that_another_machine_lacks_is_made(tmp_path):
+    run, staging = str(tmp_path / "run"), tmp_path / "not" / "there"
+    writer = Writer(run, POLICY, fingerprint="f", data_fingerprint="d")
+    writer.save(20, state(20), kept=(15, state(15)))
+    writer.close()
+    found, _ = store.restore(run, staging=str(staging))
+    assert found.step == 20
+    staging.rmdir()
+    assert store.kept_in(found, staging=str(staging)) is not None
+    assert list(staging.iterdir()) == []
+
+
 def test_a_full_staging_disk_fails_loudly_and_loses_nothing(tmp_path):
     run = str(tmp_path / "run")
     written(run, 10)
