@@ -50,11 +50,15 @@ def list_files(uri: Uri, *, suffix: str = "") -> list[str]:
         Full URIs in alphabetical order, in the form that `uri` has.
 
     Raises:
-        InputError: the scheme is unknown, its driver is missing, or the store cannot be read.
+        InputError: the scheme is unknown, its driver is missing, or the store or a folder in it
+            cannot be read.
     """
     fs, path = locate(uri)
-    with reading(uri):
-        found = fs.find(path)
+    if isinstance(fs, LocalFileSystem):
+        found = _found_locally(path)
+    else:
+        with reading(uri):
+            found = fs.find(path)
     names = [name[len(path) :].strip("/") for name in found]
     kept = [name for name in names if name.endswith(suffix) and not name.endswith(PARTIAL)]
     return sorted(join(uri, name) if name else os.fspath(uri) for name in kept)
@@ -181,6 +185,26 @@ def write_table(uri: Uri, table: pa.Table) -> None:
     """Write a Parquet file, as `write_bytes` does."""
     with open_write(uri) as stream:
         pq.write_table(table, stream)
+
+
+def _found_locally(path: str) -> list[str]:
+    """The files below a local folder; fsspec's `find` leaves out what it cannot read."""
+    if os.path.isfile(path):
+        return [path]
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise InputError(
+                f"cannot read the folder {error.filename} ({reason(error)}): change its "
+                "permissions, or take it away"
+            ) from error
+
+    found = []
+    for folder, folders, names in os.walk(path, onerror=refuse):
+        # A link to a folder is not followed: it may lead back here.
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        found += [os.path.join(folder, name) for name in (*names, *links)]
+    return found
 
 
 @contextlib.contextmanager
