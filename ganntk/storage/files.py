@@ -39,12 +39,13 @@ def exists(uri: Uri) -> bool:
     return True
 
 
-def list_files(uri: Uri, *, suffix: str = "") -> list[str]:
+def list_files(uri: Uri, *, suffix: str = "", cut_off: bool = False) -> list[str]:
     """List the files below a folder, at any depth, without those whose writing was cut off.
 
     Args:
         uri: a folder; one that does not exist has no files, as in an object store.
         suffix: what the file names must end with.
+        cut_off: list the others instead: those that a writer left that was killed.
 
     Returns:
         Full URIs in alphabetical order, in the form that `uri` has.
@@ -60,7 +61,8 @@ def list_files(uri: Uri, *, suffix: str = "") -> list[str]:
         with reading(uri):
             found = fs.find(path)
     names = [name[len(path) :].strip("/") for name in found]
-    kept = [name for name in names if name.endswith(suffix) and not name.endswith(PARTIAL)]
+    suffix = PARTIAL if cut_off else suffix
+    kept = [n for n in names if n.endswith(suffix) and n.endswith(PARTIAL) == cut_off]
     return sorted(join(uri, name) if name else os.fspath(uri) for name in kept)
 
 

@@ -108,6 +108,14 @@ def test_broken_pictures_are_counted_and_listed_and_nothing_is_left(damaged, tar
     assert drawn.remains(target) == []
 
 
+def test_what_a_killed_writer_left_goes_with_the_rest(damaged, target):
+    left = storage.join(target, ".part-00001.parquet.0123456789abcdef.partial")
+    storage.write_bytes(left, b"half")
+    with pytest.raises(InputError, match="2 of 6 pictures are broken"):
+        converted(Folder(uri=damaged), target, rows_per_part=2)
+    assert drawn.remains(target) == []
+
+
 def test_broken_pictures_are_left_out_when_that_is_asked_for(damaged, target):
     manifest = converted(Folder(uri=damaged), target, rows_per_part=2, skip_broken=True)
     assert manifest["rows"] == 4
