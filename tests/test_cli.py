@@ -5,11 +5,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
+from ganntk import cli
 from ganntk.cli import main
+from ganntk.distributed.recovery import Failure, WorkerFailureError
 
 _SMALL = ["--kernel", "fnn", "--data.type", "mixture", "--data.size", "12", "--lam", "30"]
 
@@ -126,3 +130,47 @@ def test_both_ways_to_call_it_say_the_version():
     for command in ([sys.executable, "-m", "ganntk"], [script]):
         done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
         assert done.stdout.startswith("ganntk 0.")
+
+
+def test_a_disk_that_takes_nothing_ends_with_status_1_and_one_line(tmp_path):
+    rows = save(tmp_path / "rows.npy", np.full((4, 6, 6, 1), 0.5, np.float32))
+    # The kernel refuses each byte that a process writes to a file.
+    program = (
+        "import resource, signal, sys\n"
+        "from ganntk.cli import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    words = ["data", "describe", rows, "--sheet", str(tmp_path / "sheet.png")]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("ganntk: files cannot be read or written ([Errno 27] File too")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (WorkerFailureError(Failure.WORKER_LOST, "worker 1 died: look"), "worker 1 died: look"),
+        (EndpointConnectionError(endpoint_url="http://x"), "Could not connect to the endpoint"),
+    ],
+)
+def test_a_run_that_fails_ends_with_status_1_and_one_line(capsys, monkeypatch, error, line):
+    def fail(*_):
+        raise error
+
+    def add_to(commands):
+        commands.add_parser("fail").set_defaults(command=fail)
+
+    monkeypatch.setattr(cli, "_MODULES", (SimpleNamespace(add_to=add_to),))
+    status, _, err = run(capsys, "fail")
+    assert status == 1
+    assert line in err
+    assert len(err.splitlines()) == 1

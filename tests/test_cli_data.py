@@ -52,7 +52,7 @@ def test_broken_pictures_are_refused_or_listed(capsys, faces, tmp_path):
     status, out, err = run(capsys, "convert", faces, target)
     assert (status, out) == (2, "")
     assert err.startswith("ganntk: 1 of 8 pictures are broken") or "ganntk: 1 of 8" in err
-    assert storage.list_files(target) == []
+    assert drawn.remains(target) == []
     status, out, err = run(capsys, "convert", faces, target, "--skip-broken")
     assert status == 0
     assert json.loads(out)["skipped"] == 1
@@ -105,7 +105,7 @@ def test_what_cannot_be_done_is_one_sentence(capsys, tmp_path, words, sentence):
     assert (status, out) == (2, "")
     assert sentence in err
     assert len(err.splitlines()) == 1
-    assert storage.list_files(target) == []
+    assert drawn.remains(target) == []
 
 
 def test_a_folder_is_known_by_what_is_in_it(faces, tmp_path):
@@ -165,4 +165,4 @@ def test_a_refusal_on_ray_is_one_sentence_and_leaves_nothing(tmp_path, faces):
     )
     assert done.returncode == 2
     assert "ganntk: the images have mixed sizes" in done.stderr.splitlines()[-1]
-    assert storage.list_files(target) == []
+    assert drawn.remains(target) == []

@@ -1,3 +1,4 @@
+import errno
 import importlib.util
 import os
 import secrets
@@ -107,6 +108,20 @@ def test_exists_knows_files_folders_and_nothing(folder):
     assert storage.exists(storage.join(folder, "a", "b"))
     assert storage.exists(storage.join(folder, "a"))
     assert not storage.exists(storage.join(folder, "c"))
+
+
+def test_a_disk_that_does_not_answer_is_no_absence(tmp_path, monkeypatch):
+    assert not storage.exists(tmp_path / "file" / "below")
+    (tmp_path / "file").write_bytes(b"")
+    assert not storage.exists(tmp_path / "file" / "below")
+
+    def fails(path, **_):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", fails)
+        with pytest.raises(OSError, match="Input/output error"):
+            storage.exists(tmp_path / "file")
 
 
 def test_files_are_listed_at_any_depth_in_order(folder):
@@ -294,3 +309,58 @@ def test_a_line_break_in_a_line_is_refused(folder):
 def test_a_log_at_a_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         storage.AppendLog(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path):
+    for name in ("a", "b"):
+        storage.write_bytes(tmp_path / name / "x", b"")
+    (tmp_path / "b").chmod(0)
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    # The superuser may read everything, so a process looks that is somebody else.
+    printed = in_new_process(
+        "import os\n"
+        "from ganntk import storage\n"
+        "if os.geteuid() == 0: os.seteuid(65534)\n"
+        f"try: print(storage.list_files({str(tmp_path)!r}))\n"
+        "except ValueError as error: print(error)"
+    )
+    sentence = f"cannot read the folder {tmp_path / 'b'} (Permission denied): change its"
+    assert printed.startswith(sentence)
+
+
+def test_a_link_to_a_folder_is_listed_and_not_followed(tmp_path):
+    storage.write_bytes(tmp_path / "a" / "x", b"")
+    (tmp_path / "a" / "back").symlink_to(tmp_path)
+    assert storage.list_files(tmp_path) == [str(tmp_path / "a" / "back"), str(tmp_path / "a" / "x")]
+
+
+def test_a_call_is_made_again_after_longer_and_longer_pauses():
+    pauses, outcomes = [], iter([OSError("once"), TimeoutError("twice"), 7])
+
+    def call():
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    assert storage.patiently(call, "a call", pause=pauses.append) == 7
+    assert len(pauses) == 2
+    assert 0.4 <= pauses[0] <= 0.6
+    assert 0.8 <= pauses[1] <= 1.2
+
+
+@pytest.mark.parametrize(
+    ("error", "calls"),
+    [(OSError("gone"), 5), (FileNotFoundError("x"), 1), (PermissionError("x"), 1)],
+)
+def test_patience_ends_and_is_not_wasted(error, calls):
+    pauses, made = [], []
+
+    def call():
+        made.append(1)
+        raise error
+
+    with pytest.raises(type(error)):
+        storage.patiently(call, "a call", pause=pauses.append)
+    assert (len(made), len(pauses)) == (calls, calls - 1)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from ganntk import storage
-from ganntk.errors import BusyFolderError, CheckpointError, InputError
+from ganntk.errors import BusyFolderError, CheckpointError
 
 SETTLE_SECONDS = 0.3
 """How long a new writer waits before it looks whether it is still the one."""
@@ -67,6 +67,7 @@ class Lease:
 
         Raises:
             BusyFolderError: another run is.
+            OSError: the store cannot be read or written.
         """
         owner = self._read()
         if owner is not None and not owner.is_gone(self._clock()):
@@ -107,12 +108,13 @@ class Lease:
             storage.remove(self._uri)
 
     def _read(self) -> _Owner | None:
-        if not storage.exists(self._uri):
+        content = storage.read_if_there(self._uri)
+        if content is None:
             return None
         try:
-            return _Owner(**json.loads(storage.read_text(self._uri)))
-        except (InputError, ValueError, TypeError):
-            # Removed meanwhile, or cut short by hand: it names nobody.
+            return _Owner(**json.loads(content))
+        except (ValueError, TypeError):
+            # Cut short by hand: it names nobody.
             return None
 
     def _write(self) -> None:

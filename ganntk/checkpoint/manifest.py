@@ -60,7 +60,7 @@ class Manifest:
         return json.dumps({**content, "sha256": _hash(content)}, indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, uri: str) -> "Manifest":
+    def from_json(cls, text: str | bytes, uri: str) -> "Manifest":
         """Read what `to_json` wrote.
 
         Args:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ganntk import storage
 from ganntk.checkpoint import trees
 from ganntk.checkpoint.manifest import MANIFEST, File, Manifest
-from ganntk.errors import CheckpointError, InputError
+from ganntk.errors import CheckpointError
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,9 @@ def listed(run_uri: str) -> list[Found]:
     """The committed checkpoints of a run, oldest step first.
 
     A folder without a manifest is none; one whose manifest is damaged is left out, with a warning.
+
+    Raises:
+        OSError: the store cannot be read.
     """
     found = []
     for name in _folders(run_uri):
@@ -100,7 +103,7 @@ def restore(
             )
     for each in reversed(found):
         try:
-            with tempfile.TemporaryDirectory(prefix="ganntk-restore-", dir=staging) as folder:
+            with _on_their_way(staging) as folder:
                 _fetch(each, folder)
                 return each, trees.read(os.path.join(folder, TREE))
         except CheckpointError as error:
@@ -136,7 +139,7 @@ def kept_in(found: Found, *, staging: str | None = None) -> tuple[int, trees.Lea
         return None
     name = files[0].path.partition("/")[0]
     part = Found(found.uri, dataclasses.replace(found.manifest, files=files))
-    with tempfile.TemporaryDirectory(prefix="ganntk-restore-", dir=staging) as folder:
+    with _on_their_way(staging) as folder:
         _fetch(part, folder)
         return int(name.removeprefix(KEPT)), trees.read(os.path.join(folder, name))
 
@@ -183,7 +186,8 @@ def clean(run_uri: str) -> None:
     """Remove what was never committed: of the writer alone."""
     for name in _folders(run_uri):
         uri = storage.join(run_uri, FOLDER, name)
-        if not storage.exists(storage.join(uri, MANIFEST)):
+        path = storage.join(uri, MANIFEST)
+        if not storage.patiently(lambda p=path: storage.exists(p), f"looking for {path}"):
             _log.info("removing %s, which was never committed", uri)
             storage.remove(uri)
 
@@ -205,16 +209,15 @@ def _free(run_uri: str, step: int) -> str:
 
 def _manifest_of(uri: str) -> Manifest | None:
     path = storage.join(uri, MANIFEST)
-    if not storage.exists(path):
-        return None
-    try:
-        text = storage.patiently(lambda: storage.read_text(path), f"reading {path}")
-        return Manifest.from_json(text, path)
-    except InputError as error:
-        # Another process may have removed it since.
-        if not storage.exists(path):
-            return None
-        raise CheckpointError(f"{error}: its checkpoint cannot be used") from error
+    content = storage.read_if_there(path)
+    return None if content is None else Manifest.from_json(content, path)
+
+
+def _on_their_way(staging: str | None) -> tempfile.TemporaryDirectory[str]:
+    """A local folder for files; another machine may not have the parent yet."""
+    if staging is not None:
+        os.makedirs(staging, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix="ganntk-restore-", dir=staging)
 
 
 def _fetch(found: Found, folder: str) -> None:

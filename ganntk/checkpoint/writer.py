@@ -52,7 +52,8 @@ class Progress:
 class Writer:
     """The one writer of a run's checkpoints: a thread, and a queue of one.
 
-    A step waits for no upload. When states come faster than they can be written, the newest wins.
+    A step waits for no upload, and a second thread renews the lease, however long one takes. When
+    states come faster than they can be written, the newest wins.
 
     Args:
         run_uri: the run's folder.
@@ -82,6 +83,9 @@ class Writer:
         self._condition = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="checkpoints", daemon=True)
         self._thread.start()
+        self._ended = threading.Event()
+        self._renewals = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._renewals.start()
 
     def save(
         self,
@@ -142,7 +146,10 @@ class Writer:
                 self._is_closing = True
                 self._condition.notify_all()
             self._thread.join(timeout)
-            if not self._lost:
+            self._ended.set()
+            self._renewals.join(timeout)
+            # A renewal that still waits for the store would write the file again.
+            if not self._lost and not self._renewals.is_alive():
                 _quietly(self._lease.release)
 
     def _error(self) -> CheckpointError:
@@ -160,20 +167,20 @@ class Writer:
         return error
 
     def _work(self) -> None:
-        """Write what comes, and say in between that this run is still here."""
+        """Write what comes."""
         while True:
             with self._condition:
-                pause = self._policy.lease_seconds / 3
-                self._condition.wait_for(lambda: self._next or self._is_closing, pause)
+                self._condition.wait_for(lambda: self._next or self._is_closing)
                 job, self._next = self._next, None
-                if job is None and self._is_closing:
+                if job is None:
                     return
-                self._is_busy = job is not None
+                self._is_busy = True
             try:
-                self._lease.renew()
-                if job is not None:
-                    self._write(job)
-                    self._failure = None
+                self._lease.check()
+                self._write(job)
+                with self._condition:
+                    if not self._lost:
+                        self._failure = None
             except Exception as error:  # noqa: BLE001 (whatever it is, the run must hear of it)
                 self._note(error, job)
             finally:
@@ -181,15 +188,25 @@ class Writer:
                     self._is_busy = False
                     self._condition.notify_all()
 
+    def _renew(self) -> None:
+        """Say now and then that this run is still here."""
+        while not self._lost and not self._ended.wait(self._policy.lease_seconds / 3):
+            try:
+                self._lease.renew()
+            except Exception as error:  # noqa: BLE001 (the run must hear of it, and goes on)
+                self._note(error, None)
+
     def _note(self, error: Exception, job: Job | None) -> None:
-        self._lost = isinstance(error, CheckpointError) and not self._is_ours()
-        if job is None and not self._lost:
+        is_lost = isinstance(error, CheckpointError) and not self._is_ours()
+        if job is None and not is_lost:
             _log.warning("the lease of %s was not renewed: %s", self._run_uri, _line(error))
             return
         _log.warning("checkpoint for %s failed: %s", self._run_uri, _line(error))
-        self._failure = error
-        before = self.progress
-        self.progress = Progress(before.step, before.committed, before.bytes, before.failures + 1)
+        with self._condition:
+            self._lost = self._lost or is_lost
+            self._failure = error
+            past = self.progress
+            self.progress = Progress(past.step, past.committed, past.bytes, past.failures + 1)
 
     def _is_ours(self) -> bool:
         try:

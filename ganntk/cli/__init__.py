@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from ganntk import __version__
+from ganntk import __version__, storage
 from ganntk.cli import (
     dashboards,
     data,
@@ -25,7 +25,10 @@ from ganntk.cli import (
     sweep,
 )
 from ganntk.cli.command import Command
+from ganntk.distributed.recovery import WorkerFailureError
 from ganntk.errors import CheckpointError, InputError, NonFiniteObjectiveError
+
+_log = logging.getLogger(__name__)
 
 _DESCRIPTION = "Synthesise images from few images with neural tangent kernels."
 _MODULES = (runs, evaluate, sample, export, sweep, experiment, data, dashboards, doctor)
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options, rest)
     except InputError as error:
         return _say(str(error), 2)
-    except (NonFiniteObjectiveError, CheckpointError) as error:
+    except (NonFiniteObjectiveError, CheckpointError, WorkerFailureError) as error:
         return _say(str(error), 1)
     except KeyboardInterrupt:
         return _say("interrupted", 130)
@@ -56,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever reads the results has seen enough, as `head` has; Python would say so at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (OSError, *storage.driver_errors()) as error:
+        _log.info("where it failed:", exc_info=True)
+        text = " ".join(str(error).split()) or type(error).__name__
+        return _say(f"files cannot be read or written ({text}): look at the disk or the store", 1)
 
 
 def _say(sentence: str, status: int) -> int:

@@ -214,6 +214,9 @@ def discard(uri: str) -> None:
         name = one.rsplit("/", 1)[-1]
         if name == MANIFEST or (name.startswith("part-") and name.endswith(".parquet")):
             storage.remove(one)
+    for one in storage.list_files(uri, cut_off=True):
+        if one.rsplit("/", 1)[-1].startswith((".part-", f".{MANIFEST}.")):
+            storage.remove(one)
 
 
 def _written_here(conversion: Conversion) -> Iterable[Part]:

@@ -64,10 +64,24 @@ class Stored(Shaped, Source):
             mask = fitting(self.where, found.attributes)
             if not mask.any():
                 raise InputError(
-                    f"no row of {found.count} fits {self.where!r}: ask for less in where"
+                    f"no row of {found.count} of {self._named(found)} fits {self.where!r}: ask for "
+                    "less in where"
                 )
         classes = None if self.classes is None else found.labels_of(self.classes)
-        kept = select_rows(
-            found.count, found.labels, size=self.size, seed=self.seed, classes=classes, mask=mask
-        )
+        try:
+            kept = select_rows(
+                found.count,
+                found.labels,
+                size=self.size,
+                seed=self.seed,
+                classes=classes,
+                mask=mask,
+            )
+        except InputError as error:
+            raise InputError(f"{self._named(found)}: {error}") from error
         return np.sort(kept) if in_order and self.size is None else kept
+
+    def _named(self, found: Contents) -> str:
+        """What the rows are called, and where they are."""
+        uri = getattr(self, "uri", None)
+        return f"{found.name} at {uri}" if uri else found.name

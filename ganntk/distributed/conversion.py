@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from ganntk.data.conversion import Conversion, Part
+from ganntk.data.conversion import Conversion, Part, discard
 from ganntk.distributed.ray_session import session, stay_on_loopback
 from ganntk.errors import InputError
 
@@ -31,8 +31,13 @@ def parts_by_ray(conversion: Conversion, address: str) -> Iterator[Iterator[Part
     """
     if address == "local":
         stay_on_loopback()
-    with session(address):
-        yield _written(conversion)
+    try:
+        with session(address):
+            yield _written(conversion)
+    except BaseException:
+        # Tasks that were under way when the first part was refused have written theirs since.
+        discard(conversion.uri)
+        raise
 
 
 def _written(conversion: Conversion) -> Iterator[Part]:

@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Protocol
@@ -207,6 +207,12 @@ class Started:
         count = self.config.points.count or len(self.prepared.real)
         return sets_of(self.config.coupling) * count
 
+    def keeping(self) -> AbstractContextManager[None]:
+        """A block whose writing, where it fails, leaves the rows on this machine."""
+        return resumption.keeping(
+            self.config.run_uri, lambda: self.config.data.shown(self.workers.points())
+        )
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -251,7 +257,8 @@ def _one_block(run: Started, step: int, name: str) -> int:
         _picture(run, step)
     if run.saver.is_due(step) or is_last:
         with run.recorder.phase("checkpoints"):
-            run.recorder.flush()
+            with run.keeping():
+                run.recorder.flush()
             run.saver.save(step)
     return step
 
@@ -305,12 +312,14 @@ def _picture(run: Started, step: int) -> None:
     with run.recorder.phase("pictures"):
         training = run.config.data.shown(run.prepared.training)
         points = run.config.data.shown(run.workers.points())
-        run.folder.write_samples(step, points, reference=training)
+        with run.keeping():
+            run.folder.write_samples(step, points, reference=training)
         distance = _distance(points, training)
         run.recorder.record(step, {"nearest_distance": distance})
         for worker, used in enumerate(run.workers.memory()):
             run.recorder.record(step, {"device_memory_bytes": used}, {"worker": str(worker)})
-        run.recorder.flush()
+        with run.keeping():
+            run.recorder.flush()
 
 
 def _distance(points: np.ndarray, training: np.ndarray) -> float:

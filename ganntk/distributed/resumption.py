@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from ganntk import config as configuration
+from ganntk import storage
 from ganntk.checkpoint import store
 from ganntk.checkpoint.trees import Leaves, rebuilt
 from ganntk.checkpoint.writer import Writer
@@ -120,6 +121,34 @@ def begin(config: RunConfig) -> Iterator[Past]:
         writer.close(_LAST_SECONDS)
 
 
+@contextlib.contextmanager
+def keeping(run_uri: str, points: Callable[[], np.ndarray]) -> Iterator[None]:
+    """Save rows in a temporary file of this machine where the enclosed writing fails.
+
+    Args:
+        run_uri: what is written to.
+        points: the rows.
+
+    Raises:
+        CheckpointError: the store does not take what is written; the sentence says where the rows
+            are.
+    """
+    try:
+        yield
+    except Exception as error:  # (what drivers of stores raise has no common class)
+        rows = points()
+        with tempfile.NamedTemporaryFile(
+            prefix="ganntk-images-", suffix=".npy", delete=False
+        ) as stream:
+            np.save(stream, rows)
+        text = str(error)
+        if not isinstance(error, InputError | CheckpointError):
+            text = f"{run_uri} cannot be written ({storage.reason(error)}): look at the store"
+        raise CheckpointError(
+            f"{text}; the images are saved in {stream.name}, as an array of shape {rows.shape}"
+        ) from error
+
+
 class Saver:
     """Saves the state of a run; a context that leaves no state on its way behind.
 
@@ -177,18 +206,9 @@ class Saver:
         Raises:
             CheckpointError: the store does not take them; the sentence says where the images are.
         """
-        try:
+        with keeping(self._config.run_uri, lambda: points):
             save_images()
             self._writer.close()
-        except (OSError, InputError, CheckpointError) as error:
-            with tempfile.NamedTemporaryFile(
-                prefix="ganntk-images-", suffix=".npy", delete=False
-            ) as stream:
-                np.save(stream, points)
-            raise CheckpointError(
-                f"{error}; the images are saved in {stream.name}, as an array of shape "
-                f"{points.shape}"
-            ) from error
 
     def __enter__(self) -> "Saver":
         return self

@@ -19,7 +19,7 @@ from ganntk.storage.files import (
 )
 from ganntk.storage.log import AppendLog
 from ganntk.storage.parquet import read_footer, read_row_groups
-from ganntk.storage.places import Uri, arrow_file_system, join
+from ganntk.storage.places import Uri, arrow_file_system, driver_errors, join, reason
 from ganntk.storage.trees import (
     files_below,
     folders_in,
@@ -27,6 +27,7 @@ from ganntk.storage.trees import (
     is_local,
     patiently,
     put_file,
+    read_if_there,
     remove,
     sha256_of,
     size_of,
@@ -36,6 +37,7 @@ __all__ = [
     "AppendLog",
     "Uri",
     "arrow_file_system",
+    "driver_errors",
     "exists",
     "files_below",
     "folders_in",
@@ -50,9 +52,11 @@ __all__ = [
     "put_file",
     "read_bytes",
     "read_footer",
+    "read_if_there",
     "read_row_groups",
     "read_table",
     "read_text",
+    "reason",
     "remove",
     "sha256_of",
     "size_of",

@@ -22,30 +22,47 @@ def exists(uri: Uri) -> bool:
     """Say whether there is a file or a folder at a URI.
 
     Raises:
-        InputError: the scheme is unknown, or its driver is not installed.
+        InputError: the scheme is unknown, its driver is not installed, or nobody may look there.
+        OSError: the store does not say; what is there is not known.
     """
     fs, path = locate(uri)
-    return fs.exists(path)
+    try:
+        # Of fsspec, `exists` takes any error for an absence.
+        os.stat(path) if isinstance(fs, LocalFileSystem) else fs.info(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except PermissionError as error:
+        raise InputError(
+            f"cannot look for {os.fspath(uri)} ({reason(error)}): check its permissions and your "
+            "credentials"
+        ) from error
+    return True
 
 
-def list_files(uri: Uri, *, suffix: str = "") -> list[str]:
+def list_files(uri: Uri, *, suffix: str = "", cut_off: bool = False) -> list[str]:
     """List the files below a folder, at any depth, without those whose writing was cut off.
 
     Args:
         uri: a folder; one that does not exist has no files, as in an object store.
         suffix: what the file names must end with.
+        cut_off: list the others instead: those that a writer left that was killed.
 
     Returns:
         Full URIs in alphabetical order, in the form that `uri` has.
 
     Raises:
-        InputError: the scheme is unknown, its driver is missing, or the store cannot be read.
+        InputError: the scheme is unknown, its driver is missing, or the store or a folder in it
+            cannot be read.
     """
     fs, path = locate(uri)
-    with reading(uri):
-        found = fs.find(path)
+    if isinstance(fs, LocalFileSystem):
+        found = _found_locally(path)
+    else:
+        with reading(uri):
+            found = fs.find(path)
     names = [name[len(path) :].strip("/") for name in found]
-    kept = [name for name in names if name.endswith(suffix) and not name.endswith(PARTIAL)]
+    suffix = PARTIAL if cut_off else suffix
+    kept = [n for n in names if n.endswith(suffix) and n.endswith(PARTIAL) == cut_off]
     return sorted(join(uri, name) if name else os.fspath(uri) for name in kept)
 
 
@@ -170,6 +187,26 @@ def write_table(uri: Uri, table: pa.Table) -> None:
     """Write a Parquet file, as `write_bytes` does."""
     with open_write(uri) as stream:
         pq.write_table(table, stream)
+
+
+def _found_locally(path: str) -> list[str]:
+    """The files below a local folder; fsspec's `find` leaves out what it cannot read."""
+    if os.path.isfile(path):
+        return [path]
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise InputError(
+                f"cannot read the folder {error.filename} ({reason(error)}): change its "
+                "permissions, or take it away"
+            ) from error
+
+    found = []
+    for folder, folders, names in os.walk(path, onerror=refuse):
+        # A link to a folder is not followed: it may lead back here.
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        found += [os.path.join(folder, name) for name in (*names, *links)]
+    return found
 
 
 @contextlib.contextmanager

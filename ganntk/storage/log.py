@@ -1,6 +1,7 @@
 """A text file that grows by lines. Layer 1."""
 
 import io
+import logging
 import os
 from collections.abc import Callable
 from typing import IO, Any
@@ -8,7 +9,9 @@ from typing import IO, Any
 from fsspec.implementations.local import LocalFileSystem
 
 from ganntk.errors import InputError
-from ganntk.storage.places import Uri, locate, reading
+from ganntk.storage.places import Uri, driver_errors, locate, reading, reason
+
+_log = logging.getLogger(__name__)
 
 _SCAN_BYTES = 1 << 16
 
@@ -66,8 +69,14 @@ class AppendLog:
     def __enter__(self) -> "AppendLog":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except (OSError, *driver_errors()) as error:
+            if kind is None:
+                raise
+            # What ended the block says more.
+            _log.warning("the last lines of a log were not stored: %s", reason(error))
 
 
 def _file_tail(path: str) -> tuple[IO[bytes], Callable[[], None]]:

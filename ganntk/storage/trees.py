@@ -72,6 +72,19 @@ def get_file(uri: Uri, path: str) -> None:
     fs.get_file(source, path)
 
 
+def read_if_there(uri: Uri) -> bytes | None:
+    """Read a small file, patiently; None where there is none.
+
+    Raises:
+        OSError: the store cannot be read.
+    """
+    fs, path = locate(uri)
+    try:
+        return patiently(lambda: fs.cat_file(path), f"reading {os.fspath(uri)}")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def remove(uri: Uri) -> None:
     """Remove a file, or a folder with all that is in it; nothing where there is nothing."""
     fs, path = locate(uri)

@@ -18,6 +18,7 @@ import pytest
 
 BUCKET = "runs"
 HANG = -1
+SLOW = -2
 
 
 def free_port() -> int:
@@ -60,14 +61,17 @@ class Fault:
     Attributes:
         method: of the requests.
         path: pattern that their path holds.
-        status: of the answer; 0 closes the connection without one, HANG never answers.
+        status: of the answer; 0 closes the connection without one, HANG never answers, and
+            SLOW is the server's own answer after a while.
         times: how many requests.
+        seconds: the while.
     """
 
     method: str
     path: str
     status: int
     times: int
+    seconds: float = 0.0
     seen: int = field(default=0)
 
     def hits(self, method: str, path: str) -> bool:
@@ -102,9 +106,11 @@ class Proxy:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def fail(self, method: str, path: str, status: int, times: int = 10**6) -> Fault:
+    def fail(
+        self, method: str, path: str, status: int, times: int = 10**6, seconds: float = 0.0
+    ) -> Fault:
         """Answer so many of the requests with a status."""
-        fault = Fault(method, path, status, times)
+        fault = Fault(method, path, status, times, seconds)
         self.faults.append(fault)
         return fault
 
@@ -114,6 +120,9 @@ class Proxy:
         body = handler.rfile.read(length)
         for fault in self.faults:
             if fault.hits(handler.command, handler.path):
+                if fault.status == SLOW:
+                    self._is_closed.wait(fault.seconds)
+                    break
                 if fault.status == HANG:
                     self._is_closed.wait(60)
                 if fault.status <= 0:

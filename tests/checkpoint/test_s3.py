@@ -1,5 +1,7 @@
 """Checkpoints on a real S3 server that answers 500 and 503, hangs up, or cuts an upload."""
 
+import time
+
 import fsspec.config
 import pytest
 
@@ -7,19 +9,24 @@ from ganntk import storage
 from ganntk.checkpoint import store
 from ganntk.checkpoint.policy import Checkpoints
 from ganntk.checkpoint.writer import Writer
-from ganntk.errors import CheckpointError
+from ganntk.errors import CheckpointError, InputError
 from ganntk.storage import trees as storage_trees
 from tests.checkpoint.conftest import forget_stores, state
-from tests.checkpoint.s3 import HANG
+from tests.checkpoint.s3 import HANG, SLOW
 from tests.checkpoint.test_store import POLICY, restored, written
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    """Wait a hundredth of the usual pauses."""
+def impatient(monkeypatch, proxy):
+    """Wait a hundredth of the usual pauses, and let nobody try again but us."""
     monkeypatch.setattr(storage_trees, "_FIRST_PAUSE_SECONDS", 0.005)
+    # The way a person sets it is the variable FSSPEC_S3, which fsspec reads when it is imported.
+    once = {"read_timeout": 10, "retries": {"max_attempts": 0}}
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": once})
+    monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
+    forget_stores()
 
 
 def test_checkpoints_on_s3_are_written_retained_and_restored(s3_uri):
@@ -36,17 +43,17 @@ def test_checkpoints_on_s3_are_written_retained_and_restored(s3_uri):
 def test_errors_that_pass_are_waited_for(s3_uri, proxy, status):
     written(s3_uri, 10)
     faults = [
-        proxy.fail("PUT", "00000020/tree", status, times=2),
-        proxy.fail("PUT", "manifest.json", status, times=1),
-        proxy.fail("GET", "00000020/tree", status, times=2),
+        proxy.fail("PUT", "00000020/tree", status, times=4),
+        proxy.fail("PUT", "manifest.json", status, times=3),
+        proxy.fail("GET", "00000020/tree", status, times=4),
+        proxy.fail("GET", "00000020/manifest.json", status, times=4),
     ]
     written(s3_uri, 20)
     assert restored(s3_uri) == 20
-    assert [fault.seen for fault in faults] == [2, 1, 2]
+    assert [fault.seen for fault in faults] == [4, 3, 4, 4]
 
 
 def test_a_store_that_does_not_answer_is_asked_again(s3_uri, proxy, monkeypatch):
-    # The way a person sets it is the variable FSSPEC_S3, which fsspec reads when it is imported.
     once = {"read_timeout": 1, "retries": {"max_attempts": 0}}
     monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": once})
     forget_stores()
@@ -69,7 +76,7 @@ def test_a_store_that_takes_nothing_more_fails_loudly_and_loses_nothing(s3_uri, 
     writer.save(20, state(20))
     with pytest.raises(CheckpointError, match="no checkpoint could be written to s3://"):
         writer.close()
-    assert fault.seen >= storage_trees.ATTEMPTS
+    assert fault.seen == storage_trees.ATTEMPTS
     proxy.faults.clear()
     assert restored(s3_uri) == 10
     written(s3_uri, 30)
@@ -95,3 +102,34 @@ def test_a_store_that_cannot_be_read_is_no_damage(s3_uri, proxy):
     proxy.fail("GET", "00000020/tree", 503)
     with pytest.raises(OSError, match=r"503|Service Unavailable|SlowDown|reduce"):
         store.restore(s3_uri)
+
+
+@pytest.mark.parametrize("status", [503, 0], ids=["503", "hangs up"])
+def test_a_lease_that_cannot_be_read_is_not_nobodys(s3_uri, proxy, status):
+    first = Writer(s3_uri, POLICY, fingerprint="f", data_fingerprint="d")
+    fault = proxy.fail("GET", "writer.json", status, times=4)
+    with pytest.raises(InputError, match="another run writes there"):
+        Writer(s3_uri, POLICY, fingerprint="f", data_fingerprint="d")
+    assert fault.seen == 4
+    proxy.fail("GET", "writer.json", status)
+    with pytest.raises(Exception, match=r"503|Service Unavailable|SlowDown|reduce|closed"):
+        Writer(s3_uri, POLICY, fingerprint="f", data_fingerprint="d")
+    proxy.faults.clear()
+    first.save(10, state(10))
+    first.close()
+    assert restored(s3_uri) == 10
+
+
+def test_a_lease_is_renewed_while_a_file_is_uploaded(s3_uri, proxy):
+    policy = Checkpoints(lease_seconds=1.5)
+    fault = proxy.fail("PUT", "00000010/tree", SLOW, times=1, seconds=4)
+    first = Writer(s3_uri, policy, fingerprint="f", data_fingerprint="d")
+    first.save(10, state(10))
+    while not fault.seen:
+        time.sleep(0.01)
+    time.sleep(2)
+    with pytest.raises(InputError, match="another run writes there"):
+        Writer(s3_uri, policy, fingerprint="f", data_fingerprint="d")
+    first.close()
+    assert restored(s3_uri) == 10
+    assert not storage.exists(f"{s3_uri}/checkpoints/writer.json")

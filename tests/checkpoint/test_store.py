@@ -1,5 +1,8 @@
 """Whatever happens to files: the last whole checkpoint is found, or a sentence names the damage."""
 
+import builtins
+import errno
+import itertools
 import os
 import threading
 from pathlib import Path
@@ -13,6 +16,7 @@ from ganntk.checkpoint.policy import Checkpoints
 from ganntk.checkpoint.trees import rebuilt
 from ganntk.checkpoint.writer import Writer
 from ganntk.errors import CheckpointError, InputError
+from ganntk.storage import trees as storage_trees
 from tests.checkpoint.conftest import state
 
 POLICY = Checkpoints(keep=5)
@@ -63,16 +67,48 @@ def test_old_checkpoints_go_by_the_policy_and_files_of_none_are_left(run):
 
 def test_a_checkpoint_that_goes_while_they_are_listed_is_none(run, monkeypatch):
     written(run, 10, 20)
-    exists = storage.exists
+    folders_in = storage.folders_in
 
-    def exists_and_goes(uri):
-        there = exists(uri)
-        if "00000010" in uri and there:
-            storage.remove(uri)
-        return there
+    def looks_and_removes(uri):
+        names = folders_in(uri)
+        storage.remove(f"{uri}/00000010")
+        return names
 
-    monkeypatch.setattr(storage, "exists", exists_and_goes)
+    monkeypatch.setattr(storage, "folders_in", looks_and_removes)
     assert [found.step for found in store.listed(run)] == [20]
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Wait a hundredth of the usual pauses."""
+    monkeypatch.setattr(storage_trees, "_FIRST_PAUSE_SECONDS", 0.005)
+
+
+@pytest.mark.parametrize("is_passing", [True, False], ids=["passing", "lasting"])
+@pytest.mark.parametrize("name", ["stat", "open"])
+def test_a_disk_that_fails_costs_no_committed_checkpoint(
+    tmp_path, impatient, monkeypatch, name, is_passing
+):
+    run = str(tmp_path / "run")
+    written(run, 10, 20)
+    module = os if name == "stat" else builtins
+    works, faults = getattr(module, name), itertools.count()
+
+    def fails(path, *arguments, **options):
+        is_hit = str(path).endswith("00000020/manifest.json")
+        if is_hit and (not is_passing or next(faults) < 2):
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return works(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, fails)
+        if is_passing:
+            store.clean(run)
+            assert [found.step for found in store.listed(run)] == [10, 20]
+        else:
+            with pytest.raises(OSError, match="Input/output error"):
+                store.clean(run) if name == "stat" else store.listed(run)
+    assert restored(run) == 20
 
 
 def test_a_folder_without_checkpoints_says_so(run):
@@ -217,6 +253,18 @@ def test_staging_is_left_empty_and_what_dead_processes_left_is_removed(tmp_path)
     (staging / "mine").mkdir()
     written(str(tmp_path / "run"), 10, policy=Checkpoints(staging=str(staging)))
     assert [path.name for path in staging.iterdir()] == ["mine"]
+
+
+def test_a_staging_folder_that_another_machine_lacks_is_made(tmp_path):
+    run, staging = str(tmp_path / "run"), tmp_path / "not" / "there"
+    writer = Writer(run, POLICY, fingerprint="f", data_fingerprint="d")
+    writer.save(20, state(20), kept=(15, state(15)))
+    writer.close()
+    found, _ = store.restore(run, staging=str(staging))
+    assert found.step == 20
+    staging.rmdir()
+    assert store.kept_in(found, staging=str(staging)) is not None
+    assert list(staging.iterdir()) == []
 
 
 def test_a_full_staging_disk_fails_loudly_and_loses_nothing(tmp_path):

@@ -54,3 +54,8 @@ def imagenet(folder: Path) -> str:
     index = '{"985": ["n2", "daisy"], "134": ["n1", "crane"], "517": ["n3", "crane"]}'
     (folder / "imagenet_class_index.json").write_text(index)
     return str(folder)
+
+
+def remains(folder: str) -> list[Path]:
+    """The files below a local folder, those whose writing was cut off included."""
+    return [path for path in Path(folder).rglob("*") if path.is_file()]

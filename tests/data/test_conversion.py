@@ -105,7 +105,15 @@ def test_broken_pictures_are_counted_and_listed_and_nothing_is_left(damaged, tar
         converted(Folder(uri=damaged), target, rows_per_part=2)
     for words in (r"1.png is an empty file", "4.png is cut short or damaged", "--skip-broken"):
         assert words in str(caught.value)
-    assert storage.list_files(target) == []
+    assert drawn.remains(target) == []
+
+
+def test_what_a_killed_writer_left_goes_with_the_rest(damaged, target):
+    left = storage.join(target, ".part-00001.parquet.0123456789abcdef.partial")
+    storage.write_bytes(left, b"half")
+    with pytest.raises(InputError, match="2 of 6 pictures are broken"):
+        converted(Folder(uri=damaged), target, rows_per_part=2)
+    assert drawn.remains(target) == []
 
 
 def test_broken_pictures_are_left_out_when_that_is_asked_for(damaged, target):
@@ -126,7 +134,7 @@ def test_nothing_but_broken_pictures_is_refused(tmp_path, target):
         (tmp_path / f"{number}.png").write_bytes(b"")
     with pytest.raises(InputError, match="3 of 3 pictures are broken"):
         converted(Folder(uri=str(tmp_path)), target, skip_broken=True)
-    assert storage.list_files(target) == []
+    assert drawn.remains(target) == []
 
 
 @pytest.mark.parametrize("rows_per_part", [1, 8])
@@ -135,7 +143,7 @@ def test_mixed_sizes_leave_nothing_behind(tmp_path, target, rows_per_part):
     drawn.write(tmp_path / "mixed" / "b.png", 1, height=20)
     with pytest.raises(InputError, match=r"mixed s.*give side"):
         converted(Folder(uri=str(tmp_path / "mixed")), target, rows_per_part=rows_per_part)
-    assert storage.list_files(target) == []
+    assert drawn.remains(target) == []
 
 
 def test_what_fails_before_the_first_part_makes_no_folder(tmp_path, target):
@@ -160,7 +168,7 @@ def test_an_interruption_leaves_nothing_behind(faces, target):
 
     with pytest.raises(KeyboardInterrupt):
         conversion.convert(conversion.begin(CelebA(uri=faces), target), on_part=stop)
-    assert storage.list_files(target) == []
+    assert drawn.remains(target) == []
 
 
 def test_a_conversion_that_was_cut_off_is_no_set_and_can_be_done_again(faces, target):
