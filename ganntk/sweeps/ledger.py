@@ -107,7 +107,8 @@ class Ledger:
 
     def change(self, number: int, step: int, values: Mapping[str, Any]) -> None:
         """Write down that a trial goes on with other values from a step on."""
-        self._write({"event": "values", "trial": number, "step": step, "values": dict(values)})
+        event = {"event": "values", "trial": number, "step": step, "values": dict(values)}
+        self._write(event, True)
 
     def end(
         self, number: int, state: State, *, reason: str = "", end: Mapping[str, float] | None = None

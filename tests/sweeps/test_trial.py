@@ -16,7 +16,9 @@ from ganntk.distributed.shared import Shared
 from ganntk.distributed.worker import Worker
 from ganntk.run_folder import RunFolder
 from ganntk.sweeps import settings
+from ganntk.sweeps.ledger import Ledger, read
 from ganntk.sweeps.population import adopt
+from ganntk.sweeps.searching import population
 from ganntk.sweeps.trial import (
     DRIVER_CPUS,
     Quiet,
@@ -26,7 +28,7 @@ from ganntk.sweeps.trial import (
     resources,
 )
 from ganntk.telemetry import MemorySink, Record
-from tests.sweeps.given import sweep_of
+from tests.sweeps.given import SPACE, choices, sweep_of
 
 
 class Interrupting(MemorySink):
@@ -153,6 +155,43 @@ def test_a_trial_that_adopts_a_state_goes_on_with_its_own_lam(tmp_path: Path):
     assert steps[0] == latest.step + 5
     assert {record.values["lam"] for record in seen.records if "lam" in record.values} == {3.0}
     assert (result["lam"], result["steps"]) == (3.0, 20)
+
+
+def test_a_trial_whose_driver_was_killed_after_it_adopted_goes_on_with_its_new_values(
+    tmp_path: Path,
+):
+    sweep = sweep_of(tmp_path, scheduler={"type": "pbt", "interval": 5}, budget={"trials": 2})
+    with Ledger(str(tmp_path)) as ledger:
+        donor, other = (
+            settings.run_of(sweep, trial.number, trial.values)
+            for trial in population(sweep, ledger)
+        )
+        for run in (donor, other):
+            with pytest.raises(SystemExit):
+                go_on(run, Company([Interrupting(15)]))
+        adopt(donor.run_uri, config.with_values(other, {"lam.value": 3.0}))
+    for _ in range(2):  # a driver that knows nothing of it, and one after that
+        with Ledger(str(tmp_path)) as ledger:
+            trials = {trial.number: trial for trial in population(sweep, ledger)}
+            before = settings.run_of(sweep, 0, trials[0].values)
+            assert config.differences(before, donor) == []
+            assert trials[1].values == {"lam.value": 3.0}
+        assert read(str(tmp_path))[1].values == {"lam.value": 3.0}
+    result = go_on(settings.run_of(sweep, 1, trials[1].values), Company())
+    assert (result["lam"], result["steps"]) == (3.0, 20)
+
+
+def test_the_values_of_a_folder_are_told_in_the_words_of_the_space(tmp_path: Path):
+    """The ledger may be ahead of the folder too: the line is written before a trial adopts."""
+    losses = [{"type": "squared_error"}, {"type": "cross_entropy"}]
+    space = {**choices("objective", *losses), **SPACE}
+    sweep = sweep_of(tmp_path, space=space, scheduler={"type": "pbt"}, budget={"trials": 2})
+    values = {"objective": losses[1], "lam.value": 2.0}
+    run = settings.run_of(sweep, 0, values)
+    RunFolder.create(run.run_uri, config.dump(run))
+    with Ledger(str(tmp_path)) as ledger:
+        ledger.propose({"objective": losses[0], "lam.value": 2.4})
+        assert next(population(sweep, ledger)).values == values
 
 
 def test_the_bundles_of_a_trial(tmp_path: Path):
