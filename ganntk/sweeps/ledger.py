@@ -51,7 +51,7 @@ class Trial:
         values: of its parameters, dotted key -> value; the last ones, where they changed.
         state: where it is.
         reports: step -> measures there.
-        seconds: that it has run, the time of processes that were lost left out.
+        seconds: that all of its processes have run, each until its last report.
         reason: of a failure.
         end: what was known when it ended: measures and more.
     """

@@ -1,5 +1,6 @@
 """A trial begins, goes on, or finds itself at its end; without a Ray."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,10 @@ from ganntk.sweeps.trial import (
     go_on,
     last_values,
     resources,
+    share_gpu,
+    worker_bundle,
 )
+from ganntk.sweeps.tuner import Spent
 from ganntk.telemetry import MemorySink, Record
 from tests.sweeps.given import SPACE, choices, sweep_of
 
@@ -201,3 +205,39 @@ def test_the_bundles_of_a_trial(tmp_path: Path):
     assert resources({}, given) == [worker]
     assert resources({"cluster.workers": 3}, given) == [{"CPU": DRIVER_CPUS}, *[worker] * 3]
     assert resources({"kernel": "nonsense"}, given) == [{"CPU": DRIVER_CPUS}]
+
+
+def test_a_trial_takes_the_part_of_a_gpu_that_its_own_values_name(tmp_path: Path, monkeypatch):
+    name = "XLA_PYTHON_CLIENT_MEM_FRACTION"
+    monkeypatch.setenv(name, "")  # so that it is as before when the test ends
+    sweep = sweep_of(tmp_path, run={"cluster": {"gpus_per_worker": 0.5}})
+    given = Surroundings(sweep, None, {"CPU": 1, "GPU": 0.5})
+    for gpus, expected in ((0.25, "0.225"), (1.0, None), (None, "0.450")):
+        monkeypatch.delenv(name)
+        cluster = settings.run_of(sweep, 0, {"cluster.gpus_per_worker": gpus}).cluster
+        share_gpu(worker_bundle(cluster, given.bundle))
+        assert os.environ.get(name) == expected
+        monkeypatch.setenv(name, "")
+
+
+def test_gpu_hours_count_every_process_of_a_trial(tmp_path: Path):
+    """Ray Tune's total begins anew with each process."""
+    budget = {"trials": 4, "gpu_hours": 1.0}
+    sweep = sweep_of(tmp_path, run={"cluster": {"gpus_per_worker": 0.5}}, budget=budget)
+    spent = Spent(Surroundings(sweep, None, {"CPU": 1, "GPU": 0.5}), already=600.0)
+    given = {"config": {"number": 0, "lam.value": 1.0}}
+    # 600 GPU seconds of an earlier driver, then 2400 in the first process, 600 in the second.
+    for total, now in ((2400.0, 2400.0), (4800.0, 2400.0), (1100.0, 1100.0)):
+        assert not spent("a", given | {"time_total_s": total, "time_this_iter_s": now})
+        assert not spent.stop_all()
+    whole = {"config": {"number": 1, "cluster.gpus_per_worker": 1.0}}
+    assert not spent("b", whole | {"time_total_s": 49.0, "time_this_iter_s": 49.0})
+    assert not spent.stop_all()
+    assert not spent("b", whole | {"time_total_s": 50.0, "time_this_iter_s": 1.0})
+    assert spent.stop_all()
+
+
+def test_without_gpu_hours_nothing_is_spent(tmp_path: Path):
+    spent = Spent(Surroundings(sweep_of(tmp_path), None, {"CPU": 1}), already=1e9)
+    assert not spent("a", {"config": {"number": 0}, "time_this_iter_s": 1e9})
+    assert not spent.stop_all()
