@@ -1,8 +1,9 @@
 """What Ray Tune adds to a run: seconds for each trial and each report, and what sharing saves.
 
 ``python -m benchmarks.sweep``: on a local Ray, runs of the digits, one trial at a time. A trial
-costs what lies between two starts without the run itself: a process, its imports, Ray Tune. A
-report costs what a run with many takes longer than one with few, less the same alone.
+costs what lies between two starts without the run: against the run in a process that has compiled,
+and, less the compilation, against its own run (a process, its imports, Ray Tune are left). A report
+costs what a run with many takes longer than one with few, less the same alone.
 """
 
 import argparse
@@ -79,7 +80,11 @@ def main() -> None:
     rows = [_row(reports, share, case) for (reports, share), case in found.items()]
     print(table(["reports", "share", "start to start", "run", "run alone", "made, found"], rows))
     few, many = found[_FEW, True], found[_MANY, True]
-    print(f"a trial adds {duration(statistics.mean(c.trial - c.within for c in (few, many)))}")
+    for said, adds in (
+        ("to a run in a process that has compiled", [c.trial - c.alone for c in (few, many)]),
+        ("beside its own run", [c.trial - c.within for c in (few, many)]),
+    ):
+        print(f"a trial adds {said} {duration(statistics.mean(adds))}")
     more = (many.within - few.within) - (many.alone - few.alone)
     print(f"a report adds {duration(max(more, 0.0) / (_MANY - _FEW))}")
     print(table([f"starts of {_LAMS} values of lam", "time", "computed"], _starts(given.size)))
