@@ -87,7 +87,7 @@ def main() -> None:
         print(f"a trial adds {said} {duration(statistics.mean(adds))}")
     more = (many.within - few.within) - (many.alone - few.alone)
     print(f"a report adds {duration(max(more, 0.0) / (_MANY - _FEW))}")
-    print(table([f"starts of {_LAMS} values of lam", "time", "computed"], _starts(given.size)))
+    print(table([f"starts of {_LAMS} searches for lam", "time", "computed"], _starts(given.size)))
 
 
 def _row(reports: int, share: bool, case: Case) -> list[str]:
@@ -104,7 +104,7 @@ def _case(trials: int, reports: int, share: bool) -> Case:
         within = [_seconds(settings.run_of(sweep, n, {}).run_uri) for n in read(sweep.sweep_uri)]
         alone = []
         for number in range(4):
-            run = settings.run_of(sweep, 0, {"lam.value": 1.0})
+            run = settings.run_of(sweep, 0, {"lam.error": 0.01})
             uri = f"{folder}/alone{number}"
             distributed.run(dataclasses.replace(run, run_uri=uri), watcher)
             alone.append(_seconds(uri))
@@ -129,13 +129,13 @@ def _sweep(uri: str, trials: int, reports: int, share: bool) -> SweepConfig:
     run = {
         "data": {"type": "digits", "size": 32},
         "kernel": "fnn",
-        "lam": 1.0,
+        "lam": {"type": "searched"},
         "steps": _STEPS,
         "report_every": _STEPS // reports,
         "sample_every": _STEPS,
         "checkpoints": {"every": 0},
     }
-    space = {"lam.value": {"type": "log_uniform", "low": 0.1, "high": 10.0}}
+    space = {"lam.error": {"type": "log_uniform", "low": 0.001, "high": 0.1}}
     raw = {"sweep_uri": uri, "space": space, "budget": {"trials": trials}, "concurrent": 1}
     return config.decode_as(SweepConfig, raw | {"run": config.changed({}, run), "share": share})
 
@@ -163,8 +163,8 @@ def _starts(size: int) -> list[list[str]]:
     given = {"data": {"type": "digits", "size": size}, "kernel": "cnn-mnist"}
     raw = config.changed({}, given | {"points": {"count": size}})
     base = config.decode_as(config.RunConfig, raw)
-    lams = [0.1 * 100 ** (place / (_LAMS - 1)) for place in range(_LAMS)]
-    runs = [config.with_values(base, {"lam": {"type": "fixed", "value": lam}}) for lam in lams]
+    errors = [0.001 * 100 ** (place / (_LAMS - 1)) for place in range(_LAMS)]
+    runs = [config.with_values(base, {"lam": {"type": "searched", "error": e}}) for e in errors]
     Worker(runs[0]).prepare()
     rows = []
     for keeps in (True, False):

@@ -93,16 +93,16 @@ def test_a_trial_without_a_checkpoint_begins_anew(tmp_path: Path):
 
 def test_trials_of_two_lams_share_all_that_no_lam_decides(tmp_path: Path):
     sweep, shared = sweep_of(tmp_path), Counting()
-    for number, lam in enumerate((1.0, 2.0)):
-        run = settings.run_of(sweep, number, {"lam.value": lam})
+    for number, error in enumerate((1e-3, 1e-2)):
+        run = settings.run_of(sweep, number, {"lam": {"type": "searched", "error": error}})
         go_on(run, Company(shared=shared))
         alone = config.with_values(run, {"run_uri": str(tmp_path / f"alone{number}")})
         distributed.run(alone, Quiet())
         np.testing.assert_array_equal(_points(run.run_uri), _points(alone.run_uri))
     assert sorted(key.split("-")[0] for key in shared.values) == ["data", "gram", "start0"]
     assert shared.found == 3
-    other = settings.run_of(sweep, 2, {"kernel": "rbf"} | {"kernel": {"type": "rbf"}})
-    go_on(other, Company(shared=shared))
+    searched = {"lam": {"type": "searched"}, "kernel": {"type": "rbf"}}
+    go_on(settings.run_of(sweep, 2, searched), Company(shared=shared))
     assert len(shared.values) == 5  # the same rows, another K(X, X), another start
 
 
@@ -121,17 +121,25 @@ def test_sixteen_lams_look_at_the_kernel_as_often_as_one(tmp_path: Path, monkeyp
 
     counted("gram_of_real")
     counted("first_spectrum")
-    sweep, lams = sweep_of(tmp_path), np.geomspace(0.1, 10, 16)
+    sweep = sweep_of(tmp_path)
 
-    def started(shared: Shared) -> list[float]:
-        runs = [settings.run_of(sweep, n, {"lam.value": float(v)}) for n, v in enumerate(lams)]
+    def started(shared: Shared, rules: list[dict]) -> list[float]:
+        runs = [settings.run_of(sweep, number, {"lam": r}) for number, r in enumerate(rules)]
         return [Worker(run, shared=shared).prepare().lam for run in runs]
 
-    assert started(Counting()) == pytest.approx(lams)
+    errors = [{"type": "searched", "error": float(each)} for each in np.geomspace(1e-3, 1e-1, 16)]
+    together = started(Counting(), errors)
+    assert len(set(together)) == 16
     assert calls == {"gram_of_real": 1, "first_spectrum": 1}
     calls.clear()
-    assert started(Shared()) == pytest.approx(lams)
+    assert started(Shared(), errors) == together
     assert calls == {"gram_of_real": 16, "first_spectrum": 16}
+    # One that is given looks at no spectrum.
+    calls.clear()
+    lams = np.geomspace(0.1, 10, 16)
+    fixed = [{"type": "fixed", "value": float(lam)} for lam in lams]
+    assert started(Counting(), fixed) == pytest.approx(lams)
+    assert calls == {"gram_of_real": 1}
 
 
 def test_the_last_values_are_those_of_the_step_that_is_kept(tmp_path: Path):
@@ -174,6 +182,7 @@ def test_a_trial_whose_driver_was_killed_after_it_adopted_goes_on_with_its_new_v
             with pytest.raises(SystemExit):
                 go_on(run, Company([Interrupting(15)]))
         adopt(donor.run_uri, config.with_values(other, {"lam.value": 3.0}))
+    trials = {}
     for _ in range(2):  # a driver that knows nothing of it, and one after that
         with Ledger(str(tmp_path)) as ledger:
             trials = {trial.number: trial for trial in population(sweep, ledger)}
