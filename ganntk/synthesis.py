@@ -21,6 +21,7 @@ from ganntk import discriminator, noise, similarity
 from ganntk.discriminator import LossAndCotangent, Spectrum
 from ganntk.errors import InputError, NonFiniteObjectiveError
 from ganntk.kernels import gram, gram_of_moving, pullback_of_moving
+from ganntk.lam import Fixed
 from ganntk.stacked import Problem, Real, moving_rows, solve, solver_dtype, spectrum_of, with_gram
 from ganntk.typing import Block, Cotangent, Count, Gram, LowRank, Rows, Scalar
 
@@ -139,6 +140,8 @@ def first_lam(
     problem: Problem, real: Real, points: Rows, spectrum: Spectrum | None = None
 ) -> Scalar:
     r"""The $\lambda$ to start with, by the problem's rule; the spectrum where it is known."""
+    if isinstance(problem.lam, Fixed):  # it looks at no spectrum
+        return jnp.asarray(problem.lam.value, solver_dtype())
     y = discriminator.labels(len(real.rows), len(points), solver_dtype())
     spectrum = spectrum or first_spectrum(problem, real, points)
     return jnp.asarray(problem.lam.choose(spectrum, y), solver_dtype())

@@ -74,6 +74,10 @@ def test_a_sweep_is_submitted_and_resumed_somewhere():
     assert {words[2] for words in _sweeps()} == {"--config", "--resume"}
 
 
+def test_a_run_is_resumed_somewhere():
+    assert _resumptions()
+
+
 @pytest.mark.parametrize("words", _resumptions(), ids=" ".join)
 def test_a_line_that_resumes_has_options_of_a_run(words: list[str]):
     python, job, run_uri, *overrides = words

@@ -16,6 +16,7 @@ from ganntk.distributed.device import OnDevice
 from ganntk.distributed.drawn import DrawnFrom
 from ganntk.distributed.shared import ALONE, Shared, data_key, gram_key, start_key
 from ganntk.kernels import gram_of_moving
+from ganntk.lam import Fixed
 from ganntk.metrics import nearest, structural
 from ganntk.stacked import elsewhere, with_gram
 from ganntk.synthesis import Problem, StepReport, SynthesisState
@@ -219,10 +220,12 @@ class Worker(OnDevice):
     def _first(self, member: int) -> SynthesisState:
         config, problem, real = self._config, self._problem, self._real
         points = synthesis.first_points(problem, real.rows, seed=config.seed, member=member)
-        spectrum = self._shared.value(
-            start_key(config, member),
-            lambda: jax.tree.map(np.asarray, synthesis.first_spectrum(problem, real, points)),
-        )
+        spectrum = None
+        if not isinstance(config.lam, Fixed):
+            spectrum = self._shared.value(
+                start_key(config, member),
+                lambda: jax.tree.map(np.asarray, synthesis.first_spectrum(problem, real, points)),
+            )
         lam = synthesis.first_lam(problem, real, points, spectrum)
         return synthesis.start(problem, points, lam, member=member)
 

@@ -51,7 +51,7 @@ class Trial:
         values: of its parameters, dotted key -> value; the last ones, where they changed.
         state: where it is.
         reports: step -> measures there.
-        seconds: that it has run, the time of processes that were lost left out.
+        seconds: that all of its processes have run, each until its last report.
         reason: of a failure.
         end: what was known when it ended: measures and more.
     """
@@ -107,7 +107,8 @@ class Ledger:
 
     def change(self, number: int, step: int, values: Mapping[str, Any]) -> None:
         """Write down that a trial goes on with other values from a step on."""
-        self._write({"event": "values", "trial": number, "step": step, "values": dict(values)})
+        event = {"event": "values", "trial": number, "step": step, "values": dict(values)}
+        self._write(event, True)
 
     def end(
         self, number: int, state: State, *, reason: str = "", end: Mapping[str, float] | None = None

@@ -4,16 +4,24 @@ A resumed sweep first goes on with the trials that had not ended, under their nu
 told to the estimators of Optuna from the ledger, so they know all that they had known.
 """
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+import yaml
 from ray.tune.search import Searcher as TuneSearcher
 
+from ganntk import config as configuration
+from ganntk import storage
+from ganntk.config import RunConfig
 from ganntk.errors import InputError
+from ganntk.run_folder import CONFIG, RunFolder
+from ganntk.sweeps import settings
 from ganntk.sweeps import space as spaces
 from ganntk.sweeps.ledger import Ledger, State, Trial
-from ganntk.sweeps.outcome import value_of
+from ganntk.sweeps.outcome import uri_of, value_of
 from ganntk.sweeps.settings import Grid, Optuna, SweepConfig
 
 NUMBER = "number"
@@ -60,8 +68,14 @@ class Proposals(TuneSearcher):
     def on_trial_complete(
         self, trial_id: str, result: dict | None = None, error: bool = False
     ) -> None:
-        """Ray Tune is done with the trial; the ledger knows how it ended."""
-        self._source.tell(self._ledger.trials[self._numbers[trial_id]], result or {})
+        """Ray Tune is done with the trial; the ledger is told later how it ended."""
+        trial, known = self._ledger.trials[self._numbers[trial_id]], result or {}
+        state = trial.state
+        if error or "failure" in known:
+            state = State.ERROR
+        elif not state.is_ended:
+            state = State.FINISHED if known.get("finished") else State.STOPPED
+        self._source.tell(replace(trial, state=state), known)
 
     def save(self, checkpoint_path: str) -> None:
         """The ledger is what is kept."""
@@ -116,7 +130,7 @@ class _Estimated:
             ),
         )
         self._asked: dict[int, Any] = {}
-        self._failed: list[Any] = []
+        self._waiting: list[tuple[Any, list[float]]] = []
         self._worst: list[float] = []
         for trial in ledger.trials.values():
             self._asked[trial.number] = self._known(trial)
@@ -128,27 +142,27 @@ class _Estimated:
         return spaces.suggest(self._sweep.space, asked)
 
     def tell(self, trial: Trial, result: Mapping[str, Any]) -> None:
-        """What a trial came to; one without all measures is as bad as the worst known."""
+        """What a trial came to; what is missing is as bad as the worst known.
+
+        Of a trial that was ended early the first measure alone counts where there are several: the
+        others, such as copies, may be better before a run has come anywhere.
+        """
         pairs = self._sweep.measures.items()
-        known = Trial(
-            trial.number,
-            trial.values,
-            State.ERROR if "failure" in result else trial.state,
-            trial.reports,
-            end={**trial.end, **{k: float(result[k]) for k, _ in pairs if k in result}},
-        )
-        values = [value_of(known, name, mode) for name, mode in pairs]
+        end = {**trial.end, **{k: float(result[k]) for k, _ in pairs if k in result}}
+        values = [value_of(replace(trial, end=end), name, mode) for name, mode in pairs]
         asked = self._asked.pop(trial.number)
         if not all(map(math.isfinite, values)):
-            self._failed.append(asked)
+            self._waiting.append((asked, []))
+        elif trial.state is State.STOPPED and len(values) > 1:
+            self._waiting.append((asked, values[:1]))
         else:
             self._study.tell(asked, values)
             self._worst = [max(pair) for pair in zip(values, self._worst or values, strict=True)]
         if self._worst:
             # The estimators learn nothing from a failure, and would ask for it again and again.
-            for failed in self._failed:
-                self._study.tell(failed, self._worst)
-            self._failed.clear()
+            for waiting, own in self._waiting:
+                self._study.tell(waiting, own + self._worst[len(own) :])
+            self._waiting.clear()
 
     def _known(self, trial: Trial) -> Any:
         """A trial of the study whose suggestions are the values of an earlier one."""
@@ -170,8 +184,45 @@ def _source(sweep: SweepConfig, ledger: Ledger) -> Any:
 
 
 def population(sweep: SweepConfig, ledger: Ledger) -> Iterator[Trial]:
-    """All trials that are not at their end, those that were never proposed among them."""
+    """All trials that are not at their end, those that were never proposed among them.
+
+    Their values are those of their run folders: a driver may have been killed between the change of
+    a folder and the line of the ledger that tells of it.
+    """
     source = _Drawn(sweep)
     while len(ledger.trials) < total(sweep):
         ledger.propose(source.values(len(ledger.trials)))
-    yield from (trial for trial in ledger.trials.values() if not trial.state.is_ended)
+    for trial in [trial for trial in ledger.trials.values() if not trial.state.is_ended]:
+        if (values := _held(sweep, trial)) != trial.values:
+            ledger.change(trial.number, trial.steps, values)
+        yield trial
+
+
+def _held(sweep: SweepConfig, trial: Trial) -> dict[str, Any]:
+    """The values that a trial's run folder says, or the trial's own where they are the same."""
+    folder = RunFolder(uri_of(sweep, trial))
+    if not storage.exists(folder.path(CONFIG)):
+        return trial.values
+    run = configuration.decode(yaml.safe_load(folder.config_text()))
+    with contextlib.suppress(InputError):  # values that make no run are not those of the folder
+        known = settings.run_of(sweep, trial.number, trial.values)
+        if not configuration.differences(known, run):
+            return trial.values
+    return {key: _value_at(run, sweep, key) for key in trial.values}
+
+
+def _value_at(run: RunConfig, sweep: SweepConfig, key: str) -> Any:
+    """What a run has for a parameter, in the words of the space."""
+
+    def at(config: RunConfig) -> Any:
+        found = configuration.encode(config)
+        for part in key.split("."):
+            found = found[part]
+        return found
+
+    parameter = sweep.space[key]
+    if isinstance(parameter, spaces.Choice):
+        for value in parameter.among:
+            if at(configuration.with_values(sweep.run, {key: value})) == at(run):
+                return value
+    return at(run)

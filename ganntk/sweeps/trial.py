@@ -118,7 +118,7 @@ def carry_out(number: int, values: Mapping[str, Any], surroundings: Surroundings
     is_population = isinstance(sweep.scheduler, Pbt)
     try:
         run = settings.run_of(sweep, number, values)
-        _share_gpu(surroundings.bundle)
+        share_gpu(worker_bundle(run.cluster, surroundings.bundle))
         shared = Shared()
         if surroundings.pool is not None:
             name = RunFolder(run.run_uri).name if run.cluster.workers == 1 else None
@@ -230,7 +230,11 @@ def _loaded(run: RunConfig, source: Any, shared: Shared) -> Dataset | None:
     return shared.value(data_key(replace(run, data=source)), source.load)
 
 
-def _share_gpu(bundle: Mapping[str, float]) -> None:
-    """Take a part of a GPU's memory where the trial has a part of it: before JAX looks at it."""
+def share_gpu(bundle: Mapping[str, float]) -> None:
+    """Take a part of a GPU's memory where the trial has a part of it: before JAX looks at it.
+
+    Args:
+        bundle: of the trial, whose values may ask for another part than the sweep does.
+    """
     if 0 < (gpus := bundle.get("GPU", 0.0)) < 1:
         os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", f"{GPU_SHARE * gpus:.3f}")

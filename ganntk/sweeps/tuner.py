@@ -150,7 +150,10 @@ class Spent(Stopper):
         """Count; a single trial is never ended alone."""
         if self.surroundings.sweep.budget.gpu_hours is not None:
             gpus = gpus_of(result["config"], self.surroundings)
-            self.seconds[trial_id] = result["time_total_s"] * gpus
+            # Not the total, which begins anew with each process of a trial.
+            self.seconds[trial_id] = (
+                self.seconds.get(trial_id, 0.0) + result["time_this_iter_s"] * gpus
+            )
         return False
 
     def stop_all(self) -> bool:
@@ -170,8 +173,6 @@ class Recording(tune.Callback):
 
     def __init__(self, ledger: Ledger, watched: Watched, sweep: SweepConfig) -> None:
         self._ledger, self._watched, self._sweep = ledger, watched, sweep
-        # Time that trials had taken under an earlier driver.
-        self._before = {trial.number: trial.seconds for trial in ledger.trials.values()}
 
     def on_trial_start(self, iteration: int, trials: list, trial: TuneTrial, **info: Any) -> None:
         """A trial has its resources."""
@@ -187,7 +188,7 @@ class Recording(tune.Callback):
             return
         if values != self._ledger.trials[number].values:
             self._ledger.change(number, result[STEP], values)
-        seconds = self._before.get(number, 0.0) + result["time_total_s"]
+        seconds = self._ledger.trials[number].seconds + result["time_this_iter_s"]
         measures = {name: result[name] for name in self._sweep.measures if name in result}
         self._ledger.report(number, result[STEP], seconds, measures)
 

@@ -1,10 +1,12 @@
 """A sweep on a real Ray that something happens to; a program of test_tuning.py.
 
-``python events.py SCENARIO SWEEP_FILE FOLDER``: prints one JSON object, or is killed.
+``python events.py SCENARIO SWEEP_FILE FOLDER [--KEY VALUE ...]``: prints one JSON object, or is
+killed.
 """
 
 import json
 import os
+import pathlib
 import signal
 import sys
 import threading
@@ -52,24 +54,40 @@ def kill_driver():
 
 
 def kill_trial():
-    """End the process of one trial, when it is taking steps."""
-    _kill("ray::ImplicitFunc.train")
+    """End the process of one trial that has a checkpoint."""
+    _kill("ray::ImplicitFunc.train", _has_checkpoint)
+
+
+def kill_worker():
+    """End one of several workers of a trial that has a checkpoint."""
+    _kill(("ray::ShardWorker", "ray::VectorWorker"), _has_checkpoint)
 
 
 def kill_pool():
     """End the actor that has what trials share, while one takes steps and others are to come."""
-    _kill("ray::Pool")
+    _kill("ray::Pool", lambda: True)
 
 
-def _kill(title):
-    """End the first process with a title that comes up, a second later."""
-    for _ in range(100):
+def _has_checkpoint():
+    """Whether a trial that has not ended has a whole checkpoint."""
+    runs = pathlib.Path(sys.argv[3], "trials").glob("*")
+    return any(
+        any(run.glob("checkpoints/*/manifest.json"))
+        for run in runs
+        if not (run / "result.json").exists()
+    )
+
+
+def _kill(title, is_ready):
+    """End the last process with a title, a second after it came up and when all is ready."""
+    for _ in range(1000):
         mine = psutil.Process().children(recursive=True)
-        found = [p for p in mine if _title(p).startswith(title)]
-        if found:
+        if is_ready() and any(_title(p).startswith(title) for p in mine):
             time.sleep(1.0)
-            os.kill(found[-1].pid, signal.SIGKILL)
-            return
+            found = [p for p in mine if _title(p).startswith(title)]
+            if found and is_ready():
+                os.kill(found[-1].pid, signal.SIGKILL)
+                return
         time.sleep(0.1)
     raise LookupError(title)
 
@@ -83,18 +101,19 @@ def _title(process):
 
 def main():
     """Run the scenario."""
-    scenario, file, folder = sys.argv[1:]
+    scenario, file, folder, *overrides = sys.argv[1:]
     acts = {
         "quiet": lambda: None,
         "kill-driver": kill_driver,
         "kill-trial": kill_trial,
+        "kill-worker": kill_worker,
         "kill-pool": kill_pool,
     }
     watcher = Watcher(acts[scenario])
     if storage.exists(storage.join(folder, "sweep.yaml")):
-        result = sweeps.resume(folder, watcher)
+        result = sweeps.resume(folder, watcher, overrides)
     else:
-        result = sweeps.run(sweeps.load(file, ["--sweep_uri", folder]), watcher)
+        result = sweeps.run(sweeps.load(file, ["--sweep_uri", folder, *overrides]), watcher)
     if watcher.thread is not None:
         watcher.thread.join()
     said = {"shared": watcher.counts, "acted": watcher.has_acted}

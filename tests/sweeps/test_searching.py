@@ -12,6 +12,7 @@ from ray.tune.search import Searcher as TuneSearcher
 
 from ganntk.sweeps.ledger import Ledger, State
 from ganntk.sweeps.searching import NUMBER, Proposals, population, total
+from ganntk.sweeps.settings import SweepConfig
 from tests.sweeps.given import SPACE, choices, sweep_of
 
 
@@ -111,3 +112,62 @@ def test_optuna_takes_several_measures(tmp_path: Path):
         best = proposals._source._study.best_trials
     assert 1 <= len(best) <= 6
     assert best[0].values[1] < 0  # the largest is asked for as the smallest of its negative
+
+
+def _asked(path: Path, count: int, *names: str) -> SweepConfig:
+    pytest.importorskip("optuna", reason="the extra of that name")
+    measures = dict.fromkeys(names, "min")
+    searcher = {"type": "optuna", "startup": count}
+    return sweep_of(path, measures=measures, searcher=searcher, budget={"trials": count})
+
+
+def _told(proposals: Proposals) -> dict[int, list[float]]:
+    """What Optuna knows, by the number of the trial."""
+    return {trial.number: trial.values for trial in proposals._source._study.trials}
+
+
+def test_a_lost_trial_is_as_bad_as_the_worst_that_optuna_knows(tmp_path: Path):
+    """Ray Tune tells the searcher first: the ledger still says that the trial runs."""
+    sweep = _asked(tmp_path, 3, "loss_per_real")
+    with Ledger(str(tmp_path)) as ledger:
+        proposals = Proposals(sweep, ledger)
+        for number, loss in enumerate((0.01, 0.3, 0.7)):
+            proposals.suggest(str(number))
+            ledger.start(number)
+            ledger.report(number, 5, 1.0, {"loss_per_real": loss})
+        proposals.on_trial_complete("0", {"loss_per_real": 0.01}, error=True)
+        for number, loss in ((1, 0.3), (2, 0.7)):
+            ended = {"loss_per_real": loss, "finished": True}
+            proposals.on_trial_complete(str(number), ended)
+        assert _told(proposals) == {0: [0.3], 1: [0.3], 2: [0.7]}
+
+
+def test_a_trial_that_was_ended_early_is_not_on_the_front_of_optuna(tmp_path: Path):
+    """Rows of the first steps are no copies yet, and no good ones either."""
+    sweep = _asked(tmp_path, 3, "loss_per_real", "gradient_norm")
+    with Ledger(str(tmp_path)) as ledger:
+        proposals = Proposals(sweep, ledger)
+        for number in range(3):
+            proposals.suggest(str(number))
+            ledger.start(number)
+        early = {"loss_per_real": 0.9, "gradient_norm": 0.02}
+        proposals.on_trial_complete("0", early)
+        whole = {"loss_per_real": 0.01, "gradient_norm": 0.6}
+        proposals.on_trial_complete("1", {**whole, "finished": True})
+        proposals.on_trial_complete("2", early)
+        assert _told(proposals) == {0: [0.9, 0.6], 1: [0.01, 0.6], 2: [0.9, 0.6]}
+        assert [trial.number for trial in proposals._source._study.best_trials] == [1]
+        for number, state in enumerate((State.STOPPED, State.FINISHED, State.STOPPED)):
+            ledger.end(number, state, end=whole if state is State.FINISHED else early)
+    with Ledger(str(tmp_path)) as ledger:
+        assert [t.number for t in Proposals(sweep, ledger)._source._study.best_trials] == [1]
+
+
+def test_one_measure_of_a_trial_that_was_ended_early_is_learnt_as_it_is(tmp_path: Path):
+    sweep = _asked(tmp_path, 1, "loss_per_real")
+    with Ledger(str(tmp_path)) as ledger:
+        proposals = Proposals(sweep, ledger)
+        proposals.suggest("0")
+        ledger.start(0)
+        proposals.on_trial_complete("0", {"loss_per_real": 0.4})
+        assert _told(proposals) == {0: [0.4]}

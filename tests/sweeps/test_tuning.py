@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,10 +25,12 @@ from tests.sweeps.given import choices, written
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def _program(scenario: str, file: str, folder: Path | str) -> subprocess.CompletedProcess[str]:
+def _program(
+    scenario: str, file: str, folder: Path | str, *overrides: str
+) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     return subprocess.run(
-        [sys.executable, "-m", "tests.sweeps.events", scenario, file, str(folder)],
+        [sys.executable, "-m", "tests.sweeps.events", scenario, file, str(folder), *overrides],
         cwd=ROOT,
         env=kept,
         capture_output=True,
@@ -37,8 +40,8 @@ def _program(scenario: str, file: str, folder: Path | str) -> subprocess.Complet
     )
 
 
-def _carried_out(scenario: str, file: str, folder: Path | str) -> dict[str, Any]:
-    done = _program(scenario, file, folder)
+def _carried_out(scenario: str, file: str, folder: Path | str, *overrides: str) -> dict[str, Any]:
+    done = _program(scenario, file, folder, *overrides)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -47,6 +50,20 @@ def _ended(folder: Path) -> list[int]:
     """Numbers of trials in the order of their ends."""
     lines = (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
     return [event["trial"] for event in map(json.loads, lines) if event["event"] == "ended"]
+
+
+def _taken_back(folder: Path) -> list[tuple[int, int]]:
+    """Where a trial reported a step that does not follow the one before: both steps."""
+    reported: dict[int, int] = {}
+    found = []
+    lines = (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+    for event in map(json.loads, lines):
+        if event["event"] == "report":
+            before = reported.get(event["trial"], 0)
+            reported[event["trial"]] = event["step"]
+            if event["step"] <= before:
+                found.append((before, event["step"]))
+    return found
 
 
 def _states(folder: Path) -> Mapping[int, State]:
@@ -100,7 +117,7 @@ def test_a_killed_driver_is_resumed_without_repeating_a_trial(tmp_path: Path):
         concurrent=2,
     )
     folder = tmp_path / "swept"
-    assert _program("kill-driver", file, folder).returncode != 0
+    assert _program("kill-driver", file, folder).returncode == -signal.SIGKILL
     before = _ended(folder)
     assert 1 <= len(before) < 5
     assert not (folder / "trials.parquet").exists()
@@ -137,6 +154,56 @@ def test_a_lost_trial_goes_on_from_its_checkpoint(tmp_path: Path):
         steps = [each["step"] for each in records if "loss" in each]
         assert steps == sorted(set(steps))
         assert steps[-1] == 4000
+    # It went on from a checkpoint: not from its first step, and not twice.
+    [(before, after)] = _taken_back(folder)
+    assert 10 < after <= before
+
+
+def test_a_trial_that_lost_one_of_its_workers_finishes(tmp_path: Path):
+    file = written(
+        tmp_path / "sweep.yaml",
+        space=choices("lam.value", 1.0, 2.0),
+        searcher={"type": "grid"},
+        budget={"trials": 0},
+        concurrent=1,
+        run={
+            "steps": 2000,
+            "report_every": 10,
+            "checkpoints": {"every": 20},
+            "cluster": {"workers": 2, "cpus_per_worker": 0.5},
+        },
+    )
+    folder = tmp_path / "swept"
+    result = _carried_out("kill-worker", file, folder)
+    assert result["acted"]
+    assert (result["finished"], result["failed"]) == (2, 0)
+    trials = ledgers.read(str(folder)).values()
+    assert sum(trial.end["worker_restarts"] for trial in trials) == 1
+    for number in range(2):
+        records = RunFolder(str(folder / "trials" / f"{number:05d}")).read_metrics()
+        steps = [each["step"] for each in records if "loss" in each]
+        assert steps == list(range(10, 2001, 10))
+
+
+def test_a_sweep_whose_time_is_up_goes_on_with_more(tmp_path: Path):
+    file = written(
+        tmp_path / "sweep.yaml",
+        space=choices("lam.value", 1.0, 2.0, 3.0),
+        searcher={"type": "grid"},
+        budget={"trials": 0, "seconds": 20.0},
+        concurrent=1,
+        run={"steps": 20000, "report_every": 10, "checkpoints": {"every": 20}},
+    )
+    folder = tmp_path / "swept"
+    first = _carried_out("quiet", file, folder)
+    assert first["finished"] < 3
+    assert (first["stopped"], first["failed"]) == (0, 0)
+    before = _ended(folder)
+    assert len(before) == first["finished"]
+    last = _carried_out("quiet", file, folder, "--budget.seconds", "400")
+    assert (last["trials"], last["finished"]) == (3, 3)
+    assert _ended(folder)[: len(before)] == before
+    assert sorted(_ended(folder)) == [0, 1, 2]
 
 
 def test_a_sweep_outlives_the_pool_of_what_its_trials_share(tmp_path: Path):
@@ -152,8 +219,8 @@ def test_a_sweep_outlives_the_pool_of_what_its_trials_share(tmp_path: Path):
     result = _carried_out("kill-pool", file, tmp_path / "swept")
     assert result["acted"]
     assert (result["finished"], result["failed"]) == (4, 0)
-    # The one that took its place began with nothing: real rows, their Gram matrix, the start.
-    assert result["shared"] == [3, 3]
+    # The one that took its place began with nothing: real rows, their Gram matrix.
+    assert result["shared"] == [2, 2]
 
 
 def test_several_workers_stand_in_the_trials_placement_group(tmp_path: Path):
@@ -211,7 +278,7 @@ def test_a_killed_sweep_on_s3_is_resumed(bucket: str, tmp_path: Path):
         budget={"trials": 4},
     )
     uri = f"{bucket}/killed"
-    assert _program("kill-driver", file, uri).returncode != 0
+    assert _program("kill-driver", file, uri).returncode == -signal.SIGKILL
     before = ledgers.read(uri)
     done = {n: t.end for n, t in before.items() if t.state.is_ended}
     assert done
