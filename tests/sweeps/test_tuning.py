@@ -190,9 +190,9 @@ def test_a_sweep_whose_time_is_up_goes_on_with_more(tmp_path: Path):
         tmp_path / "sweep.yaml",
         space=choices("lam.value", 1.0, 2.0, 3.0),
         searcher={"type": "grid"},
-        budget={"trials": 0, "seconds": 20.0},
+        budget={"trials": 0, "seconds": 15.0},
         concurrent=1,
-        run={"steps": 20000, "report_every": 10, "checkpoints": {"every": 20}},
+        run={"steps": 4000, "report_every": 20, "checkpoints": {"every": 40}},
     )
     folder = tmp_path / "swept"
     first = _carried_out("quiet", file, folder)
