@@ -28,6 +28,8 @@ class Alert:
         lasting: for how long it has to be true, as in ``5m``.
         severity: ``page`` where a run is lost or lost money, else ``ticket``.
         summary: one sentence, with `{{ $labels.run }}` and such.
+        plain: the same without `$value`, which is a 1 in Grafana's form of a rule; "" where it has
+            none.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Alert:
     lasting: str
     severity: Literal["page", "ticket"]
     summary: str
+    plain: str = ""
 
     @property
     def anchor(self) -> str:
@@ -73,6 +76,7 @@ ALERTS = (
         "0s",
         "page",
         "{{ $labels.run }} has recorded no step for {{ $value | humanizeDuration }}.",
+        "{{ $labels.run }} has recorded no step for more than five minutes.",
     ),
     Alert(
         "RunVanished",
@@ -98,6 +102,7 @@ ALERTS = (
         "0s",
         "ticket",
         "{{ $labels.run }} would lose {{ $value | humanizeDuration }} of work.",
+        "{{ $labels.run }} would lose more than an hour of work.",
     ),
     Alert(
         "RestartLoop",
@@ -105,6 +110,7 @@ ALERTS = (
         "0s",
         "page",
         "{{ $value }} workers of {{ $labels.run }} were replaced within 15 minutes.",
+        "Three or more workers of {{ $labels.run }} were replaced within 15 minutes.",
     ),
     Alert(
         "DiskNearlyFull",
@@ -113,6 +119,7 @@ ALERTS = (
         "5m",
         "ticket",
         "The disk of {{ $labels.instance }} is full to {{ $value | humanizePercentage }}.",
+        "The disk of {{ $labels.instance }} is full to more than 90 %.",
     ),
     Alert(
         "ObjectStoreNearlyFull",
@@ -121,6 +128,7 @@ ALERTS = (
         "5m",
         "ticket",
         "The object store of {{ $labels.instance }} is full to {{ $value | humanizePercentage }}.",
+        "The object store of {{ $labels.instance }} is full to more than 90 %.",
     ),
 )
 """All of them, the worst first."""
@@ -184,17 +192,10 @@ def _grafana(alert: Alert) -> dict[str, Any]:
         "labels": {"severity": alert.severity},
         # Of what is here, Grafana replaces no $ by its environment in annotations alone.
         "annotations": {
-            "summary": _without_value(alert.summary),
+            "summary": alert.plain or alert.summary,
             "runbook": RUNBOOK + alert.anchor,
         },
     }
-
-
-def _without_value(summary: str) -> str:
-    """Grafana's value is the 1 above: its sentence cannot say how much."""
-    return summary.replace("{{ $value | humanizeDuration }}", "too long").replace(
-        "{{ $value | humanizePercentage }}", "more than 90 %"
-    )
 
 
 def _yaml(value: object) -> str:

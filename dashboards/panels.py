@@ -14,9 +14,14 @@ def _names(series: str, label: str) -> str:
     return f'label_values({series}{{SessionName=~"$cluster"}}, {label})'
 
 
-def _new(series: str) -> str:
-    """Where a series has another value than before, or its first: a counter begins at 1."""
-    return f"changes({series}[1m]) > 0 or {series} unless {series} offset 1m"
+def _new(series: str, first: str = "") -> str:
+    """Where a series has another value than before, or its first: a counter begins at 1.
+
+    Args:
+        series: with its labels.
+        first: what a first value has to be, as a comparison.
+    """
+    return f"changes({series}[1m]) > 0 or {series}{first} unless {series} offset 1m"
 
 
 _SWEEPS = f"{exported('trials')}|{exported('step')}"
@@ -28,7 +33,8 @@ _RESTARTS = Annotation(
 )
 _CHECKPOINTS = Annotation(
     "checkpoints",
-    _new(series("checkpoint_step")),
+    # Before the first one it is -1.
+    _new(series("checkpoint_step"), " >= 0"),
     "green",
     "checkpoint of {{run}}",
 )

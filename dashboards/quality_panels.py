@@ -3,7 +3,13 @@
 from dashboards.model import Panel, Query, Row
 from dashboards.queries import series
 
-_LATEST = f"max by (run, features, measure, rows) (last_over_time({series('quality')}[30d]))"
+_TIMES = f"last_over_time({series('quality_timestamp_seconds')}[30d])"
+# Each evaluation is a process of its own, and so a series: of all of a run the newest one counts.
+_NEWEST = f"{_TIMES} == on (run, features) group_left () max by (run, features) ({_TIMES})"
+_LATEST = (
+    f"max by (run, features, measure, rows) (last_over_time({series('quality')}[30d]) "
+    f"and on (run, features, WorkerId) ({_NEWEST}))"
+)
 
 QUALITY = Row(
     "Are the images good?",

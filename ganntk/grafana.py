@@ -108,10 +108,11 @@ class Grafana:
         if there is None:
             self._write("POST", "/datasources", wanted)
             return Change("data source", name, "create")
-        if {key: there.get(key) for key in wanted} == dict(wanted):
+        # Everything that is not ours stays: somebody may have given it a password, or headers.
+        merged = _merged(there, wanted)
+        if merged == there:
             return Change("data source", name, "keep")
-        # Everything that is not ours stays: somebody may have given it a password.
-        self._write("PUT", f"/datasources/uid/{quote(uid)}", {**there, **wanted})
+        self._write("PUT", f"/datasources/uid/{quote(uid)}", merged)
         return Change("data source", name, "update")
 
     def dashboard(self, wanted: Mapping[str, Any], folder: str) -> Change:
@@ -211,6 +212,15 @@ def _reason(error: Any) -> str:
 def _content(dashboard: Mapping[str, Any]) -> dict[str, Any]:
     """A dashboard without what Grafana counts by itself."""
     return {name: value for name, value in dashboard.items() if name not in ("id", "version")}
+
+
+def _merged(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What is there with what is wanted of it, in the mappings within it as well."""
+    found = dict(there)
+    for key, value in wanted.items():
+        has_both = isinstance(value, Mapping) and isinstance(there.get(key), Mapping)
+        found[key] = _merged(there[key], value) if has_both else value
+    return found
 
 
 def _slug(title: str) -> str:

@@ -27,8 +27,9 @@ class Encoded(Source):
 
     Attributes:
         of: where the images come from.
-        weights_uri: an .npz file of trained weights; written there where there is none yet. None to
-            train at every start, which is the same again on the same machine only.
+        weights_uri: an .npz file of trained weights; written there where there is none yet, and
+            read by all. None to train at every start, which is the same again on the same machine
+            only.
         training: images to train the autoencoder on, such as all of a set of which `of` takes
             few; None for `of`.
         channels: after each stage of the encoder, which halves the side.
@@ -73,12 +74,14 @@ class Encoded(Source):
         return Shape((height, width, depth), self.channels, self.code_channels)
 
     def _weights(self) -> autoencoder.Arrays:
-        if self.weights_uri is not None and storage.exists(self.weights_uri):
-            return autoencoder.load(self.weights_uri)
-        weights = _trained(dataclasses.replace(self, weights_uri=None))
-        if self.weights_uri is not None:
-            autoencoder.save(self.weights_uri, weights)
-        return weights
+        if self.weights_uri is None:
+            return _trained(self)
+        if not storage.exists(self.weights_uri):
+            weights = _trained(dataclasses.replace(self, weights_uri=None))
+            # Several workers train at once, and not everywhere to the same bits.
+            if not storage.exists(self.weights_uri):
+                autoencoder.save(self.weights_uri, weights)
+        return autoencoder.load(self.weights_uri)
 
 
 @functools.lru_cache(maxsize=2)

@@ -89,7 +89,8 @@ class Novelty(Stopping):
     """Stop when generated rows are as near to the training rows as held-out rows are.
 
     The last check at which they were not nearer is kept, so the rows of the run are no more like
-    its training rows than chance makes fresh ones.
+    its training rows than chance makes fresh ones. Where already the first check finds them nearer,
+    its rows are all there is: the reason says so, and a smaller `every` finds earlier ones.
 
     Attributes:
         level: the memorisation score that ends the run: 0.5 for as near as fresh rows, 1 for
@@ -111,6 +112,8 @@ class Novelty(Stopping):
             f"the memorisation score rose to {score:.3g}, above {self.level:g}: generated rows are "
             "nearer to the training rows than held-out rows are"
         )
+        if len(history) == 1:
+            reason += ", already at the first check: take a smaller stopping.every"
         return Verdict(max(0, len(history) - 2), reason)
 
 

@@ -120,7 +120,7 @@ def start() -> Any:
 
 def end(pool: Any) -> dict[str, int]:
     """End the actor; what its last process counted, nothing where none answers."""
-    counts = {"made": 0, "found": 0}
+    counts: Any = {"made": 0, "found": 0}
     with contextlib.suppress(*_LOST):
         counts = ray.get(pool.numbers.remote())
     ray.kill(pool)

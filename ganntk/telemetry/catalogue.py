@@ -31,6 +31,7 @@ LIVE = (
     "run_info",
     "recorded_timestamp_seconds",
     "checkpoint_timestamp_seconds",
+    "quality_timestamp_seconds",
 )
 """What a monitoring system needs besides; the run folder says it with its files."""
 
@@ -79,6 +80,7 @@ run_active | gauge | | | 1 while a run is on, 0 when it ends; gone 20 s after it
 run_info | gauge | | coupling kernel uri | Always 1: says what a run is and where its folder lies.
 recorded_timestamp_seconds | gauge | s | | Time of the last record of steps, or of the start.
 checkpoint_timestamp_seconds | gauge | s | | Time of the last checkpoint, or of the start.
+quality_timestamp_seconds | gauge | s | features | Time of an evaluation: the newest one counts.
 """
 
 

@@ -100,7 +100,13 @@ def wait_for(folder: Path, step: int) -> None:
     pytest.fail(f"no checkpoint of step {step} in {folder}")
 
 
-@pytest.mark.parametrize("coupling", COUPLINGS)
+@pytest.mark.parametrize(
+    "coupling",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "vectors" else name
+        for name in COUPLINGS
+    ],
+)
 def test_a_run_that_was_interrupted_and_resumed_is_one_that_was_not(tmp_path, coupling):
     words = [*COUPLINGS[coupling], "--lam.type", "annealed", "--cluster.workers", "2"]
     words += ["--noise.type", "exponential", "--noise.scale", "0.1", "--similarity", "0.01"]

@@ -165,6 +165,7 @@ def test_grafana_gets_the_same_alerts_as_prometheus():
         assert one["for"] == other["for"]
         assert other["data"][0]["datasourceUid"] == alerts.DATASOURCE_UID
         assert len(other["uid"]) <= 40
+        assert "$value" not in other["annotations"]["summary"]
 
 
 def test_provisioning_names_the_data_source_of_the_alerts_and_both_folders_of_dashboards():

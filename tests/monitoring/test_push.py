@@ -91,11 +91,16 @@ def test_a_folder_of_that_title_is_used_whatever_its_uid(grafana, push):
 
 def test_a_data_source_that_moved_keeps_what_others_set(grafana, push):
     push(*PROMETHEUS)
-    grafana.sources["ganntk-prometheus"]["basicAuth"] = True
+    there = grafana.sources["ganntk-prometheus"]
+    there["basicAuth"], there["jsonData"]["tlsSkipVerify"] = True, True
+    _, out, _ = push(*PROMETHEUS)
+    assert "update data source" not in out
     _, out, _ = push("--prometheus", "http://elsewhere:9090")
     assert "update data source" in out
     found = grafana.sources["ganntk-prometheus"]
     assert (found["url"], found["basicAuth"]) == ("http://elsewhere:9090", True)
+    assert found["jsonData"]["tlsSkipVerify"]
+    assert found["jsonData"]["timeInterval"] == "10s"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,10 @@ def test_novelty_keeps_the_last_check_that_is_not_nearer_than_held_out_rows():
 
 def test_novelty_keeps_the_first_check_where_it_comes_too_late():
     assert until_stopped(Novelty(), history("memorisation", 0.8, 0.9)) == (0, 0)
+    reason = Novelty().decide(history("memorisation", 0.8)).reason
+    assert reason is not None
+    assert "already at the first check: take a smaller stopping.every" in reason
+    assert "already" not in str(Novelty().decide(history("memorisation", 0.1, 0.8)).reason)
 
 
 def test_novelty_takes_all_steps_of_a_run_that_does_not_copy():
