@@ -163,10 +163,6 @@ LEVELS = Row(
             "does not suit it.",
             (
                 Query(f"max by (run, level) ({series('level_loss')})", "{{level}}, {{run}}"),
-                Query(
-                    f"max by (run, level) ({series('level_weight')})",
-                    "weight of {{level}}, {{run}}",
-                ),
             ),
             width=8,
             is_log=True,

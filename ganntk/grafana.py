@@ -4,6 +4,7 @@ The package is small and no longer kept: what of it is used stands in `Grafana._
 author's successor, grafana-client, could take its place.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -226,4 +227,6 @@ def _merged(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, An
 def _slug(title: str) -> str:
     """The letters and digits of a title, for a uid."""
     kept = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in title)
-    return kept.lower().strip("-")[:30] or "folder"
+    kept = kept.lower().strip("-")[:30]
+    # A title in other letters: two of them must not have one uid.
+    return kept or hashlib.sha256(title.encode()).hexdigest()[:16]

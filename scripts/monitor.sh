@@ -33,7 +33,7 @@ trap end EXIT
 PATH="$PWD/.venv/bin:$PATH" .venv/bin/ray start --head --block --node-ip-address=127.0.0.1 --port="$port" \
   --dashboard-host=127.0.0.1 --temp-dir="$folder/ray" >"$folder/ray.log" 2>&1 &
 ray=$!
-prometheus --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder/data" \
+prometheus --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder/data" --storage.tsdb.retention.time=30d \
   --web.listen-address="127.0.0.1:$web" >"$folder/prometheus.log" 2>&1 &
 prometheus=$!
 

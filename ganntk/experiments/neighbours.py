@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ganntk import storage
+from ganntk import config, storage
 from ganntk.config import RunConfig
 from ganntk.distributed.driver import Progress
 from ganntk.evaluation import novelty
@@ -36,6 +36,8 @@ class Neighbours(Experiment):
     nearest: int = 4
 
     def measure(self, given: RunConfig, folder: str, progress: Progress) -> Findings:
+        for values in self.variants.values():
+            config.with_values(given, values)  # raises before hours of the first one
         real = given.data.load().training
         fresh = runs.held_out_of(given, "neighbours", real)
         half = len(fresh) // 2

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from ganntk import config, images
+from ganntk import config, images, storage
 from ganntk.config import RunConfig
 from ganntk.distributed.driver import Progress, resume, run
 from ganntk.errors import InputError
-from ganntk.run_folder import RunFolder
+from ganntk.run_folder import CONFIG, RunFolder
 
 Rows = Float32[np.ndarray, "rows ..."]
 
@@ -22,7 +22,7 @@ _FEWEST = 16
 def ended(
     given: RunConfig, uri: str, progress: Progress, values: Mapping[str, Any] = MappingProxyType({})
 ) -> Rows:
-    """Carry a run out, and the rows it leaves.
+    """Carry a run out, and the rows it leaves; one that has ended in its folder is taken as it is.
 
     Args:
         given: the run.
@@ -30,8 +30,21 @@ def ended(
         progress: told about phases and steps.
         values: dotted keys that differ.
     """
-    run(config.with_values(given, {**values, "run_uri": uri}), progress)
+    wanted = config.with_values(given, {**values, "run_uri": uri})
+    path = storage.join(uri, CONFIG)
+    if not storage.exists(path):
+        run(wanted, progress)
+    elif not _has_ended(wanted):
+        resume(wanted, progress)
     return rows_of(uri)
+
+
+def _has_ended(wanted: RunConfig) -> bool:
+    """Whether the run's folder has the end of the same run."""
+    folder = RunFolder.open(wanted.run_uri)
+    there = config.load(folder.path(CONFIG), ["--run_uri", wanted.run_uri])
+    is_same = config.fingerprint(there) == config.fingerprint(wanted)
+    return is_same and there.steps == wanted.steps and folder.read_result() is not None
 
 
 def by_stages(

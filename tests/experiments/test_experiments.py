@@ -15,6 +15,7 @@ from ganntk.data import Mixture
 from ganntk.errors import InputError
 from ganntk.experiments.modes import ModeCoverage
 from ganntk.experiments.rate import ConvergenceRate
+from ganntk.lam import Fixed
 from ganntk.run_folder import RunFolder
 from tests.structure.sources import ROOT
 
@@ -106,6 +107,30 @@ def test_the_command_leaves_a_table_beside_the_published_one_and_a_figure(capsys
     assert np.std(picture) > 10
     assert main(["experiment", str(_plan("curve")), "--to", to]) == 2
     assert "already holds an experiment" in capsys.readouterr().err
+
+
+def test_an_experiment_that_was_cut_off_goes_on_with_the_runs_that_ended(tmp_path):
+    given = plan("modes8", "--data.size", "12", "--steps", "20").run
+    ModeCoverage(seeds=(0,)).measure(given, str(tmp_path), Quiet())
+    one = storage.read_text(f"{tmp_path}/runs/seed-0/result.json")
+    found = ModeCoverage(seeds=(0, 1)).measure(given, str(tmp_path), Quiet())
+    assert [row["set"] for row in table(found)][-2:] == ["seed 0", "seed 1"]
+    assert storage.read_text(f"{tmp_path}/runs/seed-0/result.json") == one
+    other = dataclasses.replace(given, seed=9)
+    with pytest.raises(InputError):
+        ModeCoverage(seeds=(0,)).measure(
+            dataclasses.replace(other, lam=Fixed(2.0)), str(tmp_path), Quiet()
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [(name, []) for name in PLANS if name not in ("generator", "resolutions", "scalability")]
+    + [("generator", ["--coupling.batches", "8"]), ("scalability", ["--coupling.sets", "8"])],
+)
+def test_a_plan_takes_eight_workers_as_the_documentation_says(name, words):
+    found = experiments.load(str(_plan(name)), "full", ["--cluster.workers", "8", *words])
+    assert found.run.cluster.workers == 8
 
 
 def _plan(name: str) -> Path:

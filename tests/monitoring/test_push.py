@@ -82,6 +82,11 @@ def test_a_dashboard_in_another_folder_is_moved(grafana, push):
     assert {each["meta"]["folderUid"] for each in grafana.boards.values()} == {"ganntk-imaging-lab"}
 
 
+def test_folders_with_titles_in_other_letters_are_two(grafana, push):
+    assert [push("--folder", title)[0] for title in ("画像", "合成")] == [0, 0]
+    assert {each["title"] for each in grafana.folders.values()} == {"画像", "合成"}
+
+
 def test_a_folder_of_that_title_is_used_whatever_its_uid(grafana, push):
     grafana.folders["abc"] = {"uid": "abc", "title": "ganntk"}
     push()
