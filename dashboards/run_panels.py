@@ -161,9 +161,7 @@ LEVELS = Row(
             "Objective by level",
             "Of a run with several resolutions: each falls; one that stands still has a lam that "
             "does not suit it.",
-            (
-                Query(f"max by (run, level) ({series('level_loss')})", "{{level}}, {{run}}"),
-            ),
+            (Query(f"max by (run, level) ({series('level_loss')})", "{{level}}, {{run}}"),),
             width=8,
             is_log=True,
             needs="levels",
