@@ -158,9 +158,8 @@ GPUS = Row(
         ),
         Panel(
             "Memory of GPUs",
-            "Share in use: the fullest GPU of each node. Near 1, lower memory_bytes or take more "
-            "workers.",
-            (Query(f"max by (instance) ({_MEMORY})", "{{instance}}"),),
+            "Share in use. Near 1, lower memory_bytes or take more workers.",
+            (Query(f"max by (instance, GpuIndex) ({_MEMORY})", _GPU),),
             unit="percentunit",
             width=8,
             least=0,
@@ -169,12 +168,12 @@ GPUS = Row(
             needs="gpu",
         ),
         Panel(
-            "Power by node",
-            "Of all GPUs of a node. Use at 100 % with little power: kernels wait for memory.",
+            "Power of GPUs",
+            "Use at 100 % with little power: kernels wait for memory.",
             (
                 Query(
-                    f"sum by (instance) (ray_node_gpu_power_milliwatts{CLUSTER}) / 1000",
-                    "{{instance}}",
+                    f"max by (instance, GpuIndex) (ray_node_gpu_power_milliwatts{CLUSTER}) / 1000",
+                    _GPU,
                 ),
             ),
             unit="watt",
@@ -183,12 +182,12 @@ GPUS = Row(
             needs="gpu",
         ),
         Panel(
-            "Temperature by node",
-            "The hottest GPU of each. One above 85 degrees slows down.",
+            "Temperature of GPUs",
+            "One above 85 degrees slows down.",
             (
                 Query(
-                    f"max by (instance) (ray_node_gpu_temperature_celsius{CLUSTER})",
-                    "{{instance}}",
+                    f"max by (instance, GpuIndex) (ray_node_gpu_temperature_celsius{CLUSTER})",
+                    _GPU,
                 ),
             ),
             unit="celsius",
