@@ -6,7 +6,7 @@ Weights are a flat dictionary of arrays and travel as an .npz file: nothing is u
 
 import functools
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -42,6 +42,13 @@ class Shape:
     image: tuple[int, int, int]
     channels: tuple[int, ...]
     code_channels: int
+
+    @property
+    def code(self) -> tuple[int, int, int]:
+        """(h, w, c) of a code."""
+        height, width, _ = self.image
+        factor = 2 ** len(self.channels)
+        return height // factor, width // factor, self.code_channels
 
     def __post_init__(self) -> None:
         height, width, _ = self.image
@@ -151,6 +158,11 @@ def decode(
     return _in_blocks(_decoder(shape), restored(shape, weights), codes)
 
 
+def decoder(shape: Shape, weights: Arrays) -> Callable[[Float[Array, "rows h w c"]], Images]:
+    """The same as a function of JAX, of all rows at once."""
+    return functools.partial(_decoder(shape), restored(shape, weights))
+
+
 def restored(shape: Shape, weights: Arrays) -> Any:
     """The state of the network with these weights.
 
@@ -175,10 +187,10 @@ def restored(shape: Shape, weights: Arrays) -> Any:
 
 
 def save(uri: str, weights: Arrays) -> None:
-    """Write weights as an .npz file."""
+    """Write weights as an .npz file, where there is none: of several writers the first one wins."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **dict(weights))
-    storage.write_bytes(uri, buffer.getvalue())
+    storage.write_new(uri, buffer.getvalue())
 
 
 def load(uri: str) -> dict[str, np.ndarray]:

@@ -19,6 +19,7 @@ from jaxtyping import Float, Float32
 from ganntk import generation, storage
 from ganntk.checkpoint import store
 from ganntk.checkpoint.trees import rebuilt
+from ganntk.data import Source
 from ganntk.errors import InputError
 from ganntk.generators import network as networks
 from ganntk.generators.network import Network, Weights
@@ -41,28 +42,44 @@ class Trained:
 
     Attributes:
         network: its architecture.
-        row_shape: of one row.
+        row_shape: of one row that the network makes.
         weights: its arrays.
         step: optimiser steps that they took.
+        decoder: makes images of such rows, where these are codes of an autoencoder.
     """
 
     network: Network
     row_shape: tuple[int, ...]
     weights: Weights
     step: int
+    decoder: Callable[[jax.Array], jax.Array] | None = None
+
+    @property
+    def shown_shape(self) -> tuple[int, ...]:
+        """Of one row as a person sees it."""
+        z = jax.ShapeDtypeStruct((1, self.network.latent), jnp.float32)
+        return jax.eval_shape(self.made, z).shape[1:]
+
+    def made(self, z: networks.Codes) -> Float[jax.Array, "rows ..."]:
+        """The rows of given codes, as a function of JAX."""
+        rows = _made(self.network, self.row_shape, self.weights, z).astype(jnp.float32)
+        return rows if self.decoder is None else self.decoder(rows)
 
     def rows(self, z: networks.Codes) -> Float32[np.ndarray, "rows ..."]:
         """The rows of given codes."""
-        return np.asarray(_made(self.network, self.row_shape, self.weights, z), np.float32)
+        return np.asarray(self.made(z))
 
 
-def load(run_uri: str, network: Network, dtype: str, step: int | None = None) -> Trained:
+def load(
+    run_uri: str, network: Network, dtype: str, source: Source, step: int | None = None
+) -> Trained:
     """The generator of a run, from one of its checkpoints.
 
     Args:
         run_uri: the run's folder.
         network: the architecture that it was trained with.
         dtype: of the weights: the run's precision.
+        source: of the run's real rows, which says what rows are shown as.
         step: which checkpoint; None for what a finished run kept, else the newest.
 
     Raises:
@@ -79,9 +96,9 @@ def load(run_uri: str, network: Network, dtype: str, step: int | None = None) ->
     own = {
         name.removeprefix(_STATE): leaf for name, leaf in leaves.items() if name.startswith(_STATE)
     }
-    shape = real.shape[1:]
+    shape = source.made_shape(real.shape[1:])
     template = networks.start(network, shape, jax.random.key(0), jnp.dtype(dtype))
-    return Trained(network, shape, rebuilt(own, template), found.step)
+    return Trained(network, shape, rebuilt(own, template), found.step, source.decoder())
 
 
 def _kept(folder: RunFolder) -> int | None:
@@ -124,7 +141,7 @@ def write_rows(
     """
     if storage.list_files(uri, suffix=".parquet"):
         raise InputError(f"{uri} already holds rows: choose another folder, or delete it yourself")
-    size = 4 * int(np.prod(trained.row_shape))
+    size = 4 * int(np.prod(trained.shown_shape))
     most = int(np.clip(_PART_BYTES // size, batch, _MOST_ROWS)) // batch * batch
     parts = []
     for start in range(0, count, most):
@@ -197,17 +214,13 @@ def write_program(trained: Trained, uri: str) -> str:
         trained: the generator.
         uri: a folder, on any storage.
     """
-    network, shape = trained.network, trained.row_shape
-
-    def program(z: networks.Codes) -> jax.Array:
-        return _made(network, shape, trained.weights, z).astype(jnp.float32)
-
+    latent = trained.network.latent
     (rows,) = export.symbolic_shape("rows")
-    codes = jax.ShapeDtypeStruct((rows, network.latent), jnp.float32)
-    exported = export.export(jax.jit(program), platforms=_EXPORT_PLATFORMS)(codes)
+    codes = jax.ShapeDtypeStruct((rows, latent), jnp.float32)
+    exported = export.export(jax.jit(trained.made), platforms=_EXPORT_PLATFORMS)(codes)
     target = storage.join(uri, PROGRAM)
     storage.write_bytes(target, bytes(exported.serialize()))
-    about = {"latent": network.latent, "row_shape": list(shape), "step": trained.step}
+    about = {"latent": latent, "row_shape": list(trained.shown_shape), "step": trained.step}
     about |= {"codes": "standard normal, float32", "range": [0, 1], "jax": jax.__version__}
     storage.write_text(storage.join(uri, ABOUT), json.dumps(about, indent=2) + "\n")
     return target

@@ -7,9 +7,11 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from jax import export
 
-from ganntk import config, sampling, storage
+from ganntk import config, generation, sampling, storage
 from ganntk.cli import main
+from ganntk.generators import network as networks
 from ganntk.run_folder import RunFolder
 
 WORDS = [
@@ -116,9 +118,42 @@ def test_an_exported_generator_needs_neither_ganntk_nor_flax(capsys, run_uri, tm
     subprocess.run(
         [sys.executable, "-c", PROGRAM, said["program"], codes, made], check=True, timeout=120
     )
-    network = config.load(f"{run_uri}/config.yaml").coupling.network  # type: ignore[attr-defined]
-    trained = sampling.load(run_uri, network, "float32")
+    given = config.load(f"{run_uri}/config.yaml")
+    network = given.coupling.network  # type: ignore[attr-defined]
+    trained = sampling.load(run_uri, network, "float32", given.data)
     np.testing.assert_allclose(np.load(made), trained.rows(z), atol=1e-6)
+
+
+def test_a_generator_of_codes_is_sampled_and_exported_as_one_of_images(capsys, tmp_path):
+    """In another process, which has to train the autoencoder again, or find it."""
+    uri, weights = str(tmp_path / "latent"), str(tmp_path / "autoencoder.npz")
+    words = [
+        *["--data.type", "encoded", "--data.of.size", "16", "--data.channels", "[8]"],
+        *["--data.steps", "10", "--data.weights_uri", weights, "--kernel", "fnn", "--lam", "5"],
+        *["--coupling.type", "generator", "--coupling.batch", "8", "--points.count", "10"],
+        *["--coupling.network.type", "dense", "--steps", "6", "--checkpoints.every", "3"],
+    ]
+    assert main(["synthesize", *words, "--run_uri", uri]) == 0
+    saved = RunFolder.open(uri).read_images()
+    assert saved is not None
+    to, program = str(tmp_path / "rows"), str(tmp_path / "program")
+    for command in (["sample", uri, "--points", "12", "--to", to], ["export", uri, program]):
+        more = ["--format", "program"] if command[0] == "export" else []
+        subprocess.run([sys.executable, "-m", "ganntk", *command, *more], check=True, timeout=200)
+    rows, _ = rows_in(to)
+    assert rows.shape == (12, 8, 8, 1)
+    np.testing.assert_allclose(rows[:10], saved.rows, atol=1e-6)
+    assert json.loads(storage.read_text(f"{program}/{sampling.ABOUT}"))["row_shape"] == [8, 8, 1]
+    made = export.deserialize(bytearray(storage.read_bytes(f"{program}/{sampling.PROGRAM}")))
+    latent = json.loads(storage.read_text(f"{program}/{sampling.ABOUT}"))["latent"]
+    z = networks.codes(
+        config.load(f"{uri}/config.yaml").coupling.network,  # type: ignore[attr-defined]
+        generation.sample_key(0),
+        10,
+    )
+    assert z.shape == (10, latent)
+    np.testing.assert_allclose(made.call(z), saved.rows, atol=1e-6)
+    assert "Between codes" in storage.read_text(f"{uri}/report.html")
 
 
 def test_what_cannot_be_sampled_is_said(capsys, run_uri, tmp_path):

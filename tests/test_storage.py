@@ -54,6 +54,16 @@ def test_bytes_written_locally_are_bytes_read(tmp_path_factory, content):
     assert storage.read_bytes(uri) == content
 
 
+def test_of_several_writers_of_a_new_file_the_first_one_wins(folder):
+    uri = storage.join(folder, "a.bin")
+    assert storage.write_new(uri, b"first")
+    assert not storage.write_new(uri, b"second")
+    assert storage.read_bytes(uri) == b"first"
+    assert storage.list_files(folder, cut_off=True) == []
+    storage.write_bytes(uri, b"third")
+    assert storage.read_bytes(uri) == b"third"
+
+
 def test_text_keeps_every_character(folder):
     storage.write_text(storage.join(folder, "a.txt"), "λ = 5.12\r\nend")
     assert storage.read_text(storage.join(folder, "a.txt")) == "λ = 5.12\r\nend"

@@ -51,7 +51,7 @@ def sample(options: argparse.Namespace, out: TextIO) -> None:
         trained, uri, options.points, seed=seed, first=options.first, batch=options.batch
     )
     seconds = time.monotonic() - began
-    if len(trained.row_shape) == 3:
+    if len(trained.shown_shape) == 3:
         rows = sampling.interpolated(trained, seed=seed, steps=_INTERPOLATION_STEPS)
         RunFolder(options.run_uri).write_interpolations(rows, _INTERPOLATION_STEPS)
         report.write(options.run_uri)
@@ -70,7 +70,6 @@ def trained_of(options: argparse.Namespace) -> "tuple[Trained, int]":
     """The generator of a run, at the step that the options name, and the run's seed."""
     from ganntk import config, sampling
     from ganntk.coupling import Generator
-    from ganntk.data import Source
     from ganntk.run_folder import CONFIG, RunFolder
 
     given = config.load(RunFolder.open(options.run_uri).path(CONFIG))
@@ -79,10 +78,7 @@ def trained_of(options: argparse.Namespace) -> "tuple[Trained, int]":
             f"{options.run_uri} trained no generator, its points are in its `images`: sample a run "
             "with --coupling.type generator"
         )
-    if type(given.data).shown is not Source.shown:
-        raise InputError(
-            f"{options.run_uri} trained a generator of codes, whose decoder is not the run's: its "
-            "decoded rows are in `images`"
-        )
-    network = given.coupling.network
-    return sampling.load(options.run_uri, network, given.precision, options.step), given.seed
+    trained = sampling.load(
+        options.run_uri, given.coupling.network, given.precision, given.data, options.step
+    )
+    return trained, given.seed

@@ -4,8 +4,9 @@ import abc
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -74,6 +75,14 @@ class Source(Registered, abc.ABC):
             rows: like those of `load`, real or generated.
         """
         return rows
+
+    def decoder(self) -> Callable[[Any], Any] | None:
+        """What `shown` does, as a function of JAX; None where rows are shown as they are."""
+        return None
+
+    def made_shape(self, shown: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a row of `load`, from that of a row that is shown."""
+        return shown
 
 
 def make_dataset(

@@ -7,7 +7,9 @@ checkpoints know nothing of them. What a person sees of it is decoded.
 import dataclasses
 import functools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +69,14 @@ class Encoded(Source):
         """Codes decoded to images."""
         return autoencoder.decode(self._shape(_shape_of(self.of)), self._weights(), rows)
 
+    def decoder(self) -> Callable[[Any], Any]:
+        """The same as a function of JAX."""
+        return autoencoder.decoder(self._shape(_shape_of(self.of)), self._weights())
+
+    def made_shape(self, shown: tuple[int, ...]) -> tuple[int, ...]:
+        """Of a code."""
+        return self._shape((1, *shown)).code
+
     def _shape(self, rows: tuple[int, ...]) -> Shape:
         if len(rows) != 4:
             raise InputError(f"rows of shape {rows} cannot be encoded: encoded takes images")
@@ -77,10 +87,9 @@ class Encoded(Source):
         if self.weights_uri is None:
             return _trained(self)
         if not storage.exists(self.weights_uri):
+            # Several workers train at once, not everywhere to the same bits: the first one's count.
             weights = _trained(dataclasses.replace(self, weights_uri=None))
-            # Several workers train at once, and not everywhere to the same bits.
-            if not storage.exists(self.weights_uri):
-                autoencoder.save(self.weights_uri, weights)
+            autoencoder.save(self.weights_uri, weights)
         return autoencoder.load(self.weights_uri)
 
 

@@ -102,7 +102,9 @@ class SharedGram(Strategy):
             exchange, reason = exchange_for(real, config.points.count or real, config)
         _log.info("%d workers exchange %s of the Gram matrix: %s", group.size, exchange, reason)
         self.exchange = exchange
-        self._chosen = (Vectors if exchange == "vectors" else GatheredRows)(group, config)
+        self._chosen = (Vectors if exchange == "vectors" else GatheredRows)(
+            group, config, prepared.data_fingerprint
+        )
         return self._chosen.start(prepared)
 
     def advance(self, first: int, steps: int) -> StepReport:

@@ -59,7 +59,7 @@ class GatheredRows(Strategy):
     def restore(self, snapshot: Snapshot, new_ranks: tuple[int, ...]) -> None:
         """Cut the snapshot for the workers; a new solver needs K(X, X) again."""
         group = self._group
-        group.get([group.submit(rank, "prepare") for rank in new_ranks])
+        self.load_again(new_ranks)
         if 0 in new_ranks:
             self._keep_gram()
         group.call("restore", snapshot)

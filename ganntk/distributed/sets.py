@@ -37,7 +37,7 @@ class Sets(Strategy):
     def restore(self, snapshot: list[SynthesisState], new_ranks: tuple[int, ...]) -> None:
         """Give each worker its sets."""
         group = self._group
-        group.get([group.submit(rank, "prepare") for rank in new_ranks])
+        self.load_again(new_ranks)
         dealt = [snapshot[rank :: group.size] for rank in range(group.size)]
         group.get([group.submit(rank, "restore", own) for rank, own in enumerate(dealt)])
 

@@ -20,13 +20,21 @@ class Strategy(abc.ABC):
     Attributes:
         worker: what works on each device.
         exchange: what travels in the exact coupling, once that is chosen.
+
+    Args:
+        group: the workers.
+        config: the run.
+        data_fingerprint: of the real rows that all of them are to find; None: of the first ones.
     """
 
     worker: type
     exchange: Exchange | None = None
 
-    def __init__(self, group: WorkerGroup, config: RunConfig) -> None:
+    def __init__(
+        self, group: WorkerGroup, config: RunConfig, data_fingerprint: str | None = None
+    ) -> None:
         self._group, self._config = group, config
+        self._data_fingerprint = data_fingerprint
 
     @abc.abstractmethod
     def prepare(self) -> Prepared:
@@ -38,16 +46,28 @@ class Strategy(abc.ABC):
         Raises:
             InputError: they did not all find the same rows.
         """
-        found = self._group.call("prepare")
-        for rank, other in enumerate(found):
-            if other.data_fingerprint != found[0].data_fingerprint:
+        return self._load(range(self._group.size))[0]
+
+    def load_again(self, new_ranks: Sequence[int]) -> None:
+        """Let workers that took the place of others load the data.
+
+        Raises:
+            InputError: they find other rows than those before them.
+        """
+        self._load(new_ranks)
+
+    def _load(self, ranks: Sequence[int]) -> list[Prepared]:
+        found = self._group.get([self._group.submit(rank, "prepare") for rank in ranks])
+        for rank, one in zip(ranks, found, strict=True):
+            self._data_fingerprint = self._data_fingerprint or one.data_fingerprint
+            if one.data_fingerprint != self._data_fingerprint:
                 raise InputError(
-                    f"worker {rank} found other real rows at {other.data_name} than worker 0 (they "
-                    f"have the fingerprints {other.data_fingerprint} and "
-                    f"{found[0].data_fingerprint}): data.uri must name the same files on each "
-                    "node, best in an object store"
+                    f"worker {rank} found other real rows in {one.data_name} than the first worker "
+                    f"(they have the fingerprints {one.data_fingerprint} and "
+                    f"{self._data_fingerprint}): each node must have the same files, best in an "
+                    "object store"
                 )
-        return found[0]
+        return found
 
     @abc.abstractmethod
     def advance(self, first: int, steps: int) -> StepReport:

@@ -62,7 +62,7 @@ class Training(Strategy):
 
     def restore(self, snapshot: GeneratorState, new_ranks: tuple[int, ...]) -> None:
         """New workers need the data; the rest is the driver's."""
-        self._group.get([self._group.submit(rank, "prepare") for rank in new_ranks])
+        self.load_again(new_ranks)
         self._state = jax.tree.map(np.asarray, snapshot)
 
     def finish(self) -> Finished:

@@ -71,7 +71,7 @@ class Vectors(GatheredRows):
     def restore(self, snapshot: Snapshot, new_ranks: tuple[int, ...]) -> None:
         """Cut the snapshot for the workers; a new one computes its share of K(X, X) again."""
         group = self._group
-        group.get([group.submit(rank, "prepare") for rank in new_ranks])
+        self.load_again(new_ranks)
         group.get([group.submit(rank, "keep_share") for rank in new_ranks])
         group.call("restore", snapshot)
         self._lam = float(snapshot.lam)

@@ -16,7 +16,7 @@ _MOST_BALLS = 10_000
 class Reference(NamedTuple):
     """What is computed once of the reference's features."""
 
-    moments: frechet.Moments
+    normal: frechet.Normal
     within: Within
     neighbours: Neighbours
 
@@ -29,7 +29,7 @@ def reference_of(features: Features) -> Reference:
     """
     width = features.shape[1]
     return Reference(
-        frechet.update(frechet.init(width), features),
+        frechet.normal_of(frechet.update(frechet.init(width), features)),
         kernel_distance.update(kernel_distance.init(width), features),
         manifold.update(manifold.init(width), features[:_MOST_BALLS]),
     )
@@ -53,7 +53,7 @@ def fidelity(features: Features, reference: Reference) -> dict[str, Estimate]:
     found = jackknife(
         moments,
         frechet.merge,
-        lambda state: {"frechet": frechet.compute(state, reference.moments)},
+        lambda state: {"frechet": frechet.distance(frechet.normal_of(state), reference.normal)},
     )
     within = kernel_distance.update(kernel_distance.init(width), features)
     found["kernel_distance"] = from_error(*kernel_distance.compute(within, reference.within))

@@ -11,14 +11,17 @@ from ganntk.errors import InputError
 from ganntk.evaluation.fidelity import fidelity, reference_of
 from ganntk.evaluation.novelty import am_ssim, distances, memorised, similarities
 from ganntk.evaluation.quality import Measured, Quality, Table, in_range
-from ganntk.evaluation.sets import Sets, choose
+from ganntk.evaluation.sets import Rows, Sets, choose
 from ganntk.features import Extractor
 from ganntk.metrics import modes, transport
-from ganntk.metrics.intervals import Estimate
+from ganntk.metrics.intervals import Estimate, groups_of, jackknife
 from ganntk.metrics.structural import WINDOW
 from ganntk.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
+
+_MOST_PAIRS = 2000
+"""Points of each set whose exact distance is computed: eleven times for each, and n^3 each time."""
 
 
 @dataclass(frozen=True)
@@ -115,19 +118,33 @@ def _in_features(sets: Sets, extractor: Extractor) -> Table:
 
 def _by_modes(sets: Sets, mixture: Modes) -> Table:
     """Modes hit, points near them, and the exact distance to as many points of the reference."""
+    centres, std = mixture.centres, mixture.std
+    # As many of each set: fewer points are farther from those that they are compared with.
+    count = min(_MOST_PAIRS, *map(len, (sets.reference, *sets.compared.values())))
     numbers = {}
     for name, rows in sets.compared.items():
-        found = modes.mode_statistics(rows, mixture.centres, mixture.std)
-        count = min(len(rows), len(sets.reference), transport.MOST_ROWS)
-        half_w2 = transport.between(rows[:count], sets.reference[:count])
-        values = {"modes_hit": found.modes_hit, "within": found.within, "half_w2": half_w2}
-        numbers[name] = {key: _exact(value) for key, value in values.items()}
-    return _table(f"{len(mixture.centres)} modes", sets, numbers)
+        counts = [
+            modes.update(modes.init(len(centres)), rows[group], centres, std)
+            for group in groups_of(len(rows))
+        ]
+        found = jackknife(counts, modes.merge, _statistics)
+        numbers[name] = found | _half_w2(rows[:count], sets.reference[:count])
+    return _table(f"{len(centres)} modes", sets, numbers)
 
 
-def _exact(value: float) -> Estimate:
-    """A number without an interval."""
-    return Estimate(float(value), float(value), float(value))
+def _statistics(state: modes.ModeCounts) -> dict[str, float]:
+    found = modes.compute(state)
+    return {"modes_hit": found.modes_hit, "within": found.within}
+
+
+def _half_w2(rows: Rows, reference: Rows) -> dict[str, Estimate]:
+    """Of as many points each; without a tenth of them, without one of the reference too."""
+
+    def between(kept: np.ndarray) -> dict[str, float]:
+        return {"half_w2": transport.between(rows[kept], reference[kept])}
+
+    parts = [np.arange(group.start, group.stop) for group in groups_of(len(rows))]
+    return jackknife(parts, lambda one, other: np.concatenate([one, other]), between)
 
 
 def _table(features: str, sets: Sets, numbers: dict[str, dict[str, Estimate]]) -> Table:

@@ -32,6 +32,20 @@ class Moments(NamedTuple):
     scatter: Float64[np.ndarray, "d d"]
 
 
+class Normal(NamedTuple):
+    """A normal distribution: computed once of what much is compared with.
+
+    Attributes:
+        mean: of each feature.
+        trace: of the covariance C.
+        factor: L of C = L L^T.
+    """
+
+    mean: Float64[np.ndarray, " d"]
+    trace: float
+    factor: Float64[np.ndarray, "d rank"]
+
+
 def init(width: int) -> Moments:
     """The moments of no rows with `width` features."""
     return Moments(0, np.zeros(width), np.zeros((width, width)))
@@ -67,27 +81,44 @@ def merge(one: Moments, other: Moments) -> Moments:
     return Moments(rows, mean, one.scatter + other.scatter + between)
 
 
-def compute(one: Moments, other: Moments) -> float:
-    r"""The squared Fréchet distance $d^2$ between two sets of features.
+def normal_of(state: Moments) -> Normal:
+    """The normal distribution with these moments.
+
+    Raises:
+        InputError: they are of fewer than two rows.
+    """
+    check_count(state.rows, 2, what="the Fréchet distance")
+    covariance = state.scatter / (state.rows - 1)
+    with _one_thread():
+        return Normal(state.mean, float(np.trace(covariance)), _factor(covariance))
+
+
+def distance(one: Normal, other: Normal) -> float:
+    r"""The squared Fréchet distance $d^2$ between two normal distributions.
 
     The trace of $(C_1 C_2)^{1/2}$ is the sum of the singular values of $L_1^T L_2$ with
     $C = L L^T$: nothing is inverted and no square root of a rounding error is taken twice, so
     covariances of fewer rows than features are as good as others.
 
     Raises:
+        InputError: the widths differ.
+    """
+    check_width(len(one.mean), len(other.mean))
+    gap = one.mean - other.mean
+    with _one_thread():
+        # tr (C1 C2)^(1/2) = || L1^T L2 ||_*
+        common = np.linalg.svd(one.factor.T @ other.factor, compute_uv=False).sum()
+    return float(max(gap @ gap + one.trace + other.trace - 2 * common, 0.0))
+
+
+def compute(one: Moments, other: Moments) -> float:
+    """The squared Fréchet distance between two sets of features.
+
+    Raises:
         InputError: a side has fewer than two rows, or the widths differ.
     """
     check_width(len(one.mean), len(other.mean))
-    check_count(min(one.rows, other.rows), 2, what="the Fréchet distance")
-    gap = one.mean - other.mean
-    covariances = [side.scatter / (side.rows - 1) for side in (one, other)]
-    # LAPACK's threads wait for one another: beside other work they take many times longer.
-    with threadpool_limits(1, user_api="blas"):
-        factors = [_factor(covariance) for covariance in covariances]
-        # tr (C1 C2)^(1/2) = || L1^T L2 ||_*
-        common = np.linalg.svd(factors[0].T @ factors[1], compute_uv=False).sum()
-    spread = sum(np.trace(covariance) for covariance in covariances)
-    return float(max(gap @ gap + spread - 2 * common, 0.0))
+    return distance(normal_of(one), normal_of(other))
 
 
 def between(generated: ArrayLike, real: ArrayLike) -> float:
@@ -103,6 +134,11 @@ def between(generated: ArrayLike, real: ArrayLike) -> float:
     sides = [as_samples(generated, name="generated features"), as_samples(real)]
     one, other = (update(init(side.shape[1]), side) for side in sides)
     return compute(one, other)
+
+
+def _one_thread() -> threadpool_limits:
+    """LAPACK's threads wait for one another: beside other work they take many times longer."""
+    return threadpool_limits(1, user_api="blas")
 
 
 def _factor(covariance: Float64[np.ndarray, "d d"]) -> Float64[np.ndarray, "d rank"]:

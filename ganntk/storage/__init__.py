@@ -14,6 +14,7 @@ from ganntk.storage.files import (
     read_table,
     read_text,
     write_bytes,
+    write_new,
     write_table,
     write_text,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "sha256_of",
     "size_of",
     "write_bytes",
+    "write_new",
     "write_table",
     "write_text",
 ]

@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
 import pyarrow as pa
@@ -163,6 +163,28 @@ def write_bytes(uri: Uri, content: bytes) -> None:
         stream.write(content)
 
 
+def write_new(uri: Uri, content: bytes) -> bool:
+    """Write a whole file where there is none; of several writers the first one wins.
+
+    Returns:
+        Whether the file is this one: where there was another, it is unchanged.
+
+    Raises:
+        InputError: the scheme is unknown, or its driver is not installed.
+        OSError: the bytes cannot be stored.
+    """
+    fs, path = locate(uri)
+    try:
+        if isinstance(fs, LocalFileSystem):
+            with _replacing(path, take_place=os.link) as stream:
+                stream.write(content)
+        else:
+            fs.pipe_file(path, content, mode="create")
+    except FileExistsError:
+        return False
+    return True
+
+
 def write_text(uri: Uri, text: str) -> None:
     """Write a whole UTF-8 text file, as `write_bytes` does."""
     write_bytes(uri, text.encode("utf-8"))
@@ -210,7 +232,9 @@ def _found_locally(path: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _replacing(path: str) -> Iterator[IO[bytes]]:
+def _replacing(
+    path: str, take_place: Callable[[str, str], None] = os.replace
+) -> Iterator[IO[bytes]]:
     """A sibling of a local file that takes its place at the end, or is removed on an error."""
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
@@ -220,11 +244,10 @@ def _replacing(path: str) -> Iterator[IO[bytes]]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(sibling, path)
-    except BaseException:
+        take_place(sibling, path)
+    finally:
         if os.path.exists(sibling):
             os.unlink(sibling)
-        raise
     _sync_folder(folder)
 
 

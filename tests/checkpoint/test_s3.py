@@ -133,3 +133,10 @@ def test_a_lease_is_renewed_while_a_file_is_uploaded(s3_uri, proxy):
     first.close()
     assert restored(s3_uri) == 10
     assert not storage.exists(f"{s3_uri}/checkpoints/writer.json")
+
+
+def test_of_several_writers_of_a_new_object_the_first_one_wins(s3_uri):
+    uri = f"{s3_uri}/a.bin"
+    assert storage.write_new(uri, b"first")
+    assert not storage.write_new(uri, b"second")
+    assert storage.read_bytes(uri) == b"first"

@@ -1,5 +1,9 @@
 """Images as codes of an autoencoder: range, shapes, weights that travel, runs in latent space."""
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -130,6 +134,24 @@ def test_a_latent_run_leaves_images_and_resumes_to_the_same(tmp_path, words):
     real = RunFolder.open(str(tmp_path / "cut")).read_real()
     assert real is not None
     assert real.shape == (16, 8, 8, 1)
+
+
+def test_a_latent_run_is_resumed_in_another_process(tmp_path):
+    """Which trains the same autoencoder again: its codes have the fingerprint of the run's."""
+    words = [*WORDS, "--run_uri", str(tmp_path / "whole")]
+    whole = distributed.run(config.load(None, words), Stopping())
+    cut = config.load(None, [*WORDS, "--run_uri", str(tmp_path / "cut")])
+    with pytest.raises(KeyboardInterrupt):
+        distributed.run(cut, Stopping(10))
+    done = subprocess.run(
+        [sys.executable, "-m", "ganntk", "resume", str(tmp_path / "cut")],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=200,
+    )
+    assert json.loads(done.stdout.splitlines()[-1])["loss"] == whole.loss
+    assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
 
 
 def test_weights_need_no_pickle(tmp_path):

@@ -9,6 +9,7 @@ from ganntk.distributed.group import LocalGroup
 from ganntk.distributed.guarded import Guarded
 from ganntk.distributed.recovery import Decision, Event, Failure, WorkerFailureError, decide
 from ganntk.distributed.strategy import Strategy
+from ganntk.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -143,6 +144,29 @@ def test_no_coupling_notices_the_loss_of_workers(coupling, doomed):
     assert group.met == doomed  # each of them was lost, and replaced
     assert group.replaced != []
     np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("words", "doomed"),
+    [
+        ([], {"fill": {5}}),
+        (OTHERS["vectors"], {"move_along": {5}}),
+        (OTHERS["independent"], {"advance": {4}}),
+        (OTHERS["generator"], {"share": {45}}),
+    ],
+)
+def test_a_worker_that_takes_the_place_of_another_has_to_find_its_rows(words, doomed):
+    words = [*RUN, *words, "--cluster.workers", "2"]
+    run, other = (config.load(None, [*words, "--data.seed", seed]) for seed in ("0", "1"))
+    chosen: type[Strategy] = strategy_for(run)
+    group = Fragile(chosen.worker, run, **doomed)
+    group.make = lambda rank: chosen.worker(other, rank)
+    workers = Guarded(run, group, chosen(group, run))
+    workers.prepare()
+    workers.advance(3)
+    with pytest.raises(InputError, match="found other real rows"):
+        workers.advance(3)
+    assert group.met == doomed
 
 
 def test_a_worker_that_dies_again_and_again_ends_the_run():

@@ -12,7 +12,7 @@ from ganntk.evaluation import Protocol, Quality, choose, measure, text_of
 from ganntk.evaluation.fidelity import fidelity, reference_of
 from ganntk.evaluation.quality import from_json
 from ganntk.features import open_extractor
-from ganntk.metrics import frechet, kernel_distance, manifold
+from ganntk.metrics import frechet, kernel_distance, manifold, transport
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +117,24 @@ def test_points_of_a_mixture_are_measured_by_its_modes():
     assert value(found, 0, "generated", "within") > 0.95
     noisy = value(found, 0, "training, noise 0.05", "within")
     assert noisy < value(found, 0, "training", "within")
+    for line in table.sets:
+        within, half_w2 = line.numbers["within"], line.numbers["half_w2"]
+        assert within.low <= within.value <= within.high <= 1
+        assert half_w2.low < half_w2.value < half_w2.high
+    # Of 100 points of a share p the standard error is (p (1 - p) / 100)^(1/2).
+    number = {line.name: line.numbers for line in table.sets}["training, noise 0.05"]["within"]
+    error = np.sqrt(number.value * (1 - number.value) / 100)
+    assert 0.4 < (number.high - number.low) / (2 * 1.96 * error) < 2.5
+
+
+def test_a_distance_to_points_of_a_mixture_is_of_as_many_of_every_set():
+    mixture = source_of("{type: mixture, size: 600}")
+    points, modes = mixture.load().rows, mixture_modes(mixture.modes)
+    sets = choose(points[:100], points[100:200], points[200:560], points[560:], noise=0.1, seed=0)
+    assert len(sets.compared["held-out"]) == 20
+    found = measure(sets, Protocol([open_extractor("pixels")], noise=0.1, modes=modes), name="m")
+    wanted = transport.between(points[:20], points[200:220])
+    assert value(found, 0, "generated", "half_w2") == pytest.approx(wanted)
 
 
 def test_points_of_the_plane_have_no_random_convolutions():
