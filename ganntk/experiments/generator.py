@@ -75,7 +75,7 @@ class GeneratorOverSteps(Experiment):
         return Findings(_COLUMNS, tuple(rows), figure, caption)
 
     def _drawn(self, part: RunConfig, coupling: Generator, step: int) -> Rows:
-        trained = sampling.load(part.run_uri, coupling.network, part.precision, step)
+        trained = sampling.load(part.run_uri, coupling.network, part.precision, part.data, step)
         key = generation.sample_key(part.seed)
         return trained.rows(networks.codes(trained.network, key, self.samples))
 
