@@ -6,6 +6,7 @@ step is the wall time less the slowest worker of every phase.
 """
 
 import argparse
+import itertools
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -179,31 +180,49 @@ def predicted(
 
 def report(n: int, steps: int, workers: list[int], couplings: list[str]) -> None:
     """Print the measured table, then the model."""
-    rows, model, costs = [], [], Costs()
+    rows, largest, seen = [], {}, []
     for coupling in couplings:
-        found = alone = measure(configured(coupling, n, 1, 1, "none"), steps)
+        largest[coupling] = measure(configured(coupling, n, 1, 1, "none"), steps)
         is_exact = coupling.startswith("exact")
         for count in workers:
-            for kind in ("strong",) if is_exact else ("strong", "weak"):
+            for kind in ("strong", "weak"):
+                # Weak: rows of the exact coupling grow with the workers, and parts of others.
+                size = n * count // max(workers) if is_exact and kind == "weak" else n
                 parts = 1 if is_exact else count if kind == "weak" else max(workers)
-                given = configured(coupling, n, count, parts)
+                given = configured(coupling, size, count, parts)
                 found = measure(given, steps)
+                seen.append(found)
+                if is_exact:
+                    largest[coupling] = found
                 rows.append(_row(coupling, kind, given, found))
                 print(*rows[-1], sep="  ", flush=True)
-        for gpus in (8, 80):
-            times = predicted(coupling, found if is_exact else alone, n, gpus, costs)
-            model.append([coupling, str(gpus), *(f"{1e3 * t:.1f}" for t in (*times, sum(times)))])
     print(f"\n{n} real and {n} generated digits of 8 x 8, cnn-small, float32, {steps} steps each\n")
     print(table(_MEASURED, rows))
-    print(
-        f"\nmodel: {costs.call_seconds * 1e3:g} ms for a call and its answers, "
-        f"{costs.worker_seconds * 1e3:g} ms more for each worker, "
-        f"{costs.bytes_per_second / 1e9:g} GB/s into a process, {PRODUCTS} products; work as "
-        "on these workers, shared by rows but for the solution (exact), or a part for each\n"
-    )
-    print(table(["coupling", "devices", "work, ms", "calls, ms", "bytes, ms", "step, ms"], model))
+    for name, costs in (("assumed", Costs()), ("measured here", measured_costs(seen))):
+        print(
+            f"\nmodel, calls as {name}: {costs.call_seconds * 1e3:.2g} ms for a call and its "
+            f"answers, {costs.worker_seconds * 1e3:.2g} ms more for each worker, "
+            f"{costs.bytes_per_second / 1e9:g} GB/s into a process, {PRODUCTS} products; work as "
+            "on these workers, shared by rows but for the solution (exact), or a part for each\n"
+        )
+        model = []
+        for (coupling, found), gpus in itertools.product(largest.items(), (8, 80)):
+            times = predicted(coupling, found, n, gpus, costs)
+            model.append([coupling, str(gpus), *(f"{1e3 * t:.1f}" for t in (*times, sum(times)))])
+        print(table(_MODEL, model))
 
 
+def measured_costs(seen: list[Measured]) -> Costs:
+    """The model with a call and a worker as they were here: a line through all groups."""
+    workers, calls = [found.workers for found in seen], [found.call for found in seen]
+    slope, start = np.polyfit(workers, calls, 1) if len(set(workers)) > 1 else (0, np.mean(calls))
+    hops = [found.hop for found in seen if found.workers > 1] or [found.hop for found in seen]
+    hop = float(np.median(hops))
+    # A call of a step waits for the one before it on another worker: it takes a hop at least.
+    return Costs(call_seconds=max(float(start), hop), worker_seconds=max(float(slope), 0.0))
+
+
+_MODEL = ["coupling", "devices", "work, ms", "calls, ms", "bytes, ms", "step, ms"]
 _MEASURED = [
     "coupling", "scaling", "workers", "step", "compute", "overhead", "a call", "a hop",
     "MB moved", "ms by phase",

@@ -12,6 +12,8 @@ web=${PROMETHEUS_PORT:-9090}
 
 # Short: sockets lie in it, whose paths have at most 107 bytes.
 folder=$(mktemp -d /tmp/gkm-XXXXXX)
+# Ctrl-C ends it at once: there is nobody to drain for.
+export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0
 export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token
 export RAY_AUTH_TOKEN_PATH="$folder/token"
 .venv/bin/python -c 'import secrets; print(secrets.token_hex(32), end="")' >"$folder/token"
@@ -38,7 +40,7 @@ prometheus --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder/d
 prometheus=$!
 
 tries=0
-until [ -s "$folder/ray/prom_metrics_service_discovery.json" ] && grep -q 'Server is ready' "$folder/prometheus.log"; do
+until [ -s "$folder/ray/prom_metrics_service_discovery.json" ] && grep -q 'runtime started' "$folder/ray.log" && grep -q 'Server is ready' "$folder/prometheus.log"; do
   tries=$((tries + 1))
   if ! kill -0 "$ray" 2>/dev/null || ! kill -0 "$prometheus" 2>/dev/null || [ "$tries" -gt 120 ]; then
     echo "monitor: it did not start:" >&2

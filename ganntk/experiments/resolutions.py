@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 
-from ganntk import storage
+from ganntk import config, storage
 from ganntk.config import RunConfig
 from ganntk.distributed.driver import Progress
 from ganntk.errors import InputError
@@ -34,11 +34,13 @@ class Resolutions(Experiment):
         marks: steps at which both are measured.
         side: of the pooled images.
         features: of the Fréchet distance to held-out rows.
+        dense: a kernel that sees no neighbourhoods, without levels too: GA-FNTK.
     """
 
     marks: tuple[int, ...] = (20, 40, 80, 160, 320)
     side: int = 8
     features: str = "random"
+    dense: str = "fnn"
 
     def measure(self, given: RunConfig, folder: str, progress: Progress) -> Findings:
         if not given.levels:
@@ -48,8 +50,10 @@ class Resolutions(Experiment):
         extractor = open_extractor(self.features)
         reference = extractor.extract(fresh)
         scale = float(np.mean(self._gaps(fresh, real)))
+        single = dataclasses.replace(given, levels=())
         variants = {
-            "one resolution": dataclasses.replace(given, levels=()),
+            f"one resolution, {self.dense}": config.with_values(single, {"kernel": self.dense}),
+            "one resolution": single,
             "levels " + "/".join(str(level.side) for level in given.levels): given,
         }
         rows: list[tuple[Cell, ...]] = []
