@@ -113,6 +113,14 @@ ALERTS = (
         "Three or more workers of {{ $labels.run }} were replaced within 15 minutes.",
     ),
     Alert(
+        "WaitsForPlaces",
+        'sum by (SessionName) (ray_placement_groups{State=~"PENDING|RESCHEDULING"}) > 0',
+        "8m",
+        "ticket",
+        "{{ $value }} groups of workers have waited for a place for 8 minutes.",
+        "Groups of workers have waited for a place for 8 minutes.",
+    ),
+    Alert(
         "DiskNearlyFull",
         "max by (SessionName, instance) "
         f"({_share('ray_node_disk_usage', 'ray_node_disk_free')}) > 0.9",

@@ -1,7 +1,7 @@
 """Whether GPUs are used, and whether nodes are well."""
 
 from dashboards.model import Panel, Query, Row
-from dashboards.queries import CLUSTER, RED_ABOVE_ZERO, series
+from dashboards.queries import CLUSTER, RED_ABOVE_ZERO, RED_AT_ZERO, series
 
 _GPU = "{{instance}} GPU {{GpuIndex}}"
 _USE = f"ray_node_gpus_utilization{CLUSTER}"
@@ -22,6 +22,8 @@ _STORE = (
     f"(ray_object_store_used_memory{CLUSTER} + ray_object_store_available_memory{CLUSTER})"
 )
 
+_WAITING = 'ray_placement_groups{State=~"PENDING|RESCHEDULING",SessionName=~"$cluster"}'
+
 SUMMARY = Row(
     "Is the cluster at work?",
     (
@@ -41,7 +43,7 @@ SUMMARY = Row(
             (Query(f"sum(ray_node_gpus_available{CLUSTER})", "GPUs"),),
             kind="stat",
             width=3,
-            steps=((0, "blue"),),
+            steps=RED_AT_ZERO,
             needs="gpu",
         ),
         Panel(
@@ -63,7 +65,7 @@ SUMMARY = Row(
             unit="watt",
             kind="stat",
             width=3,
-            steps=((0, "blue"),),
+            steps=RED_AT_ZERO,
             needs="gpu",
         ),
         Panel(
@@ -82,7 +84,7 @@ SUMMARY = Row(
             (Query(f"count(ray_node_cpu_utilization{CLUSTER})", "nodes"),),
             kind="stat",
             width=3,
-            steps=((0, "blue"),),
+            steps=RED_AT_ZERO,
         ),
         Panel(
             "Fullest disk",
@@ -112,10 +114,12 @@ GPUS = Row(
         Panel(
             "Use of GPUs by node",
             "Percent of the time in which a kernel ran, mean over the GPUs of a node. It rises and "
-            "falls with the kernel throughput beside it; high use and few pairs means small tiles.",
+            "falls with the kernel throughput beside it; high use and few pairs means small tiles. "
+            "Below the first line half of what is paid for is idle.",
             (Query(f"avg by (instance) ({_USE})", "{{instance}}"),),
             unit="percent",
             width=12,
+            steps=((0, "red"), (50, "orange"), (80, "green")),
             least=0,
             most=100,
             needs="gpu",
@@ -129,6 +133,7 @@ GPUS = Row(
             ),
             width=12,
             is_log=True,
+            steps=RED_AT_ZERO,
         ),
         Panel(
             "GPUs over time",
@@ -169,7 +174,8 @@ GPUS = Row(
         ),
         Panel(
             "Power of GPUs",
-            "Use at 100 % with little power: kernels wait for memory.",
+            "Use at 100 % with little power: kernels wait for memory. The line is the most that an "
+            "H100 or H200 may draw.",
             (
                 Query(
                     f"max by (instance, GpuIndex) (ray_node_gpu_power_milliwatts{CLUSTER}) / 1000",
@@ -178,6 +184,7 @@ GPUS = Row(
             ),
             unit="watt",
             width=8,
+            steps=((0, "green"), (700, "red")),
             least=0,
             needs="gpu",
         ),
@@ -204,18 +211,24 @@ NODES = Row(
     (
         Panel(
             "Actors",
-            "By state. Workers of a run are alive; RESTARTING or DEAD ones are lost workers.",
-            (Query(f"sum by (State) (ray_actors{CLUSTER})", "{{State}}"),),
+            "By state. Workers of a run are alive; RESTARTING or DEAD ones are lost workers. None "
+            "at all: runs wait for a place, as groups that are PENDING do.",
+            (
+                Query(f"sum by (State) (ray_actors{CLUSTER})", "{{State}}"),
+                Query(f"sum by (State) ({_WAITING})", "groups that are {{State}}"),
+            ),
             width=8,
             is_stacked=True,
+            steps=RED_AT_ZERO,
             least=0,
         ),
         Panel(
             "CPU",
-            "Percent of all cores, by node.",
+            "Percent of all cores, by node. Above the line calls wait for a core.",
             (Query(f"ray_node_cpu_utilization{CLUSTER}", "{{instance}}"),),
             unit="percent",
             width=8,
+            steps=((0, "green"), (95, "orange")),
             least=0,
             most=100,
         ),
@@ -236,7 +249,8 @@ NODES = Row(
         ),
         Panel(
             "Object store",
-            "Bytes of what travels between processes, by place. SPILLED is on disk: slow.",
+            "Bytes of what travels between processes, by place. SPILLED is on disk: slow. "
+            "Above the line something is not let go: a run keeps some hundred megabytes.",
             (
                 Query(
                     f"sum by (Location) (ray_object_store_memory{CLUSTER})",
@@ -246,17 +260,20 @@ NODES = Row(
             unit="bytes",
             width=8,
             is_stacked=True,
+            steps=((0, "green"), (10e9, "orange")),
             least=0,
         ),
         Panel(
             "Network",
-            "Bytes a second that came in and, below zero, went out, by node.",
+            "Bytes a second that came in and, below zero, went out, by node. The lines fill "
+            "a network of 10 and of 100 Gbit/s.",
             (
                 Query(f"ray_node_network_receive_speed{CLUSTER}", "in, {{instance}}"),
                 Query(f"-ray_node_network_send_speed{CLUSTER}", "out, {{instance}}"),
             ),
             unit="Bps",
             width=8,
+            steps=((-1e10, "red"), (-1e9, "green"), (1e9, "orange"), (1e10, "red")),
         ),
         Panel(
             "Disk",

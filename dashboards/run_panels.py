@@ -2,7 +2,17 @@
 
 from dashboards.model import Panel, Query, Row
 from dashboards.quality_panels import QUALITY
-from dashboards.queries import RED_ABOVE_ZERO, by_run, curve, series
+from dashboards.queries import (
+    DIVERGED,
+    LARGE_LAM,
+    RED_ABOVE_ZERO,
+    RED_AT_ZERO,
+    SLOW,
+    by_run,
+    curve,
+    series,
+)
+from ganntk.discriminator.lanczos import MOST_PRODUCTS
 
 HEALTH = Row(
     "Is it healthy?",
@@ -29,7 +39,7 @@ HEALTH = Row(
         ),
         Panel(
             "Time left",
-            "Steps that are left, at the speed of late.",
+            "Steps that are left, at the speed of late. Orange is more than a day, red a week.",
             (
                 Query(
                     f"clamp_min({by_run('steps_planned')} - {by_run('step')}, 0) / "
@@ -40,6 +50,7 @@ HEALTH = Row(
             unit="s",
             kind="stat",
             width=3,
+            steps=((0, "green"), (86_400, "orange"), (604_800, "red")),
         ),
         Panel(
             "Since the last step",
@@ -53,11 +64,11 @@ HEALTH = Row(
         ),
         Panel(
             "Objective now",
-            "Divided by the number of real rows. It has to fall; below is how it did.",
+            "Divided by the number of real rows. It has to fall; red has diverged.",
             curve("loss_per_real"),
             kind="stat",
             width=3,
-            steps=((0, "blue"),),
+            steps=DIVERGED,
         ),
         Panel(
             "Images per second",
@@ -65,7 +76,7 @@ HEALTH = Row(
             curve("images_per_second"),
             kind="stat",
             width=3,
-            steps=((0, "blue"),),
+            steps=RED_AT_ZERO,
         ),
         Panel(
             "Checkpoint age",
@@ -102,33 +113,36 @@ CONVERGENCE = Row(
         Panel(
             "Objective",
             "Divided by the number of real rows. It falls, fast and then slowly; a rise or a jump "
-            "means that the learning rate is too large.",
+            "means that the learning rate is too large; above the line it has diverged.",
             curve("loss_per_real"),
             width=8,
             is_log=True,
+            steps=DIVERGED,
         ),
         Panel(
             "Discriminator",
             "Its mean on real, generated and held-out rows: 1 is real, 0 generated. Real and "
             "generated near 0.5 is the end; generated at 0 all the time means that lam is too "
             "large to learn from. Held-out rows far below the real ones: it knows the real rows by "
-            "heart, and pulls the generated ones onto them.",
+            "heart, and pulls the generated ones onto them. The lines are nearly 0 and the end.",
             (
                 Query(by_run("d_real"), "real, {{run}}"),
                 Query(by_run("d_points"), "generated, {{run}}"),
                 Query(by_run("d_held_out"), "held out, {{run}}"),
             ),
             width=8,
+            steps=((0, "red"), (0.01, "orange"), (0.45, "green")),
             least=0,
             most=1,
         ),
         Panel(
             "Gradient",
-            "Its norm. It falls with the objective; zero from the start is a gradient that "
+            "Its norm. It falls with the objective; below the line from the start it has "
             "vanished: lower lam.",
             curve("gradient_norm"),
             width=8,
             is_log=True,
+            steps=((0, "red"), (1e-12, "green")),
         ),
         Panel(
             "Distance to the nearest real row",
@@ -142,13 +156,15 @@ CONVERGENCE = Row(
         Panel(
             "Novelty",
             "Of a run that is watched: similarity to the nearest real image, memorisation (0.5 as "
-            "new as fresh rows, 1 copies), and the kernel distance to held-out rows.",
+            "new as fresh rows, 1 copies), and the kernel distance to held-out rows. Memorisation "
+            "above the first line is worse than that of fresh rows; above the second it copies.",
             (
                 Query(by_run("am_ssim"), "AM-SSIM, {{run}}"),
                 Query(by_run("memorisation"), "memorisation, {{run}}"),
                 Query(by_run("held_out_distance"), "held-out distance, {{run}}"),
             ),
             width=12,
+            steps=((0, "green"), (0.6, "orange"), (0.8, "red")),
             needs="checks",
         ),
     ),
@@ -160,26 +176,31 @@ LEVELS = Row(
         Panel(
             "Objective by level",
             "Of a run with several resolutions: each falls; one that stands still has a lam that "
-            "does not suit it.",
+            "does not suit it. Above the line it has diverged.",
             (Query(f"max by (run, level) ({series('level_loss')})", "{{level}}, {{run}}"),),
             width=8,
             is_log=True,
+            steps=DIVERGED,
             needs="levels",
         ),
         Panel(
             "Weight of levels",
-            "Of a run with several resolutions: how much each counts now. Coarse ones begin.",
+            "Of a run with several resolutions: how much each counts now. Coarse ones begin; "
+            "one at zero takes no part.",
             (Query(f"max by (run, level) ({series('level_weight')})", "{{level}}, {{run}}"),),
             width=8,
+            steps=RED_AT_ZERO,
             least=0,
             needs="levels",
         ),
         Panel(
             "lam of levels",
-            "Training time of the discriminator of each resolution.",
+            "Training time of the discriminator of each resolution. Above the line digits came "
+            "out far worse.",
             (Query(f"max by (run, level) ({series('level_lam')})", "{{level}}, {{run}}"),),
             width=8,
             is_log=True,
+            steps=LARGE_LAM,
             needs="levels",
         ),
     ),
@@ -190,28 +211,34 @@ NUMERICS = Row(
     (
         Panel(
             "Training time lam",
-            "Of the discriminator. It is constant unless it is annealed.",
+            "Of the discriminator. It is constant unless annealed. Above the line digits came "
+            "out far worse.",
             (
                 *curve("lam"),
                 Query(f"max by (run, level) ({series('level_lam')})", "{{level}}, {{run}}"),
             ),
             width=6,
+            steps=LARGE_LAM,
         ),
         Panel(
             "Eigenvalues of K",
-            "Largest and smallest seen. The smallest near zero is usual: rows come close.",
+            "Largest and smallest seen. The smallest near zero is usual: rows come close. "
+            "A largest one above the line: the kernel grows with its depth.",
             (
                 Query(by_run("eigenvalue_max"), "largest, {{run}}"),
                 Query(by_run("eigenvalue_min", "min"), "smallest, {{run}}"),
             ),
             width=6,
             is_log=True,
+            steps=((0, "green"), (1e6, "red")),
         ),
         Panel(
             "Products",
-            "Of K with a vector, for one solution; 0 where an eigendecomposition is made.",
+            "Of K with a vector, for one solution; 0 where an eigendecomposition is made. "
+            "At the line a solution ends whether it is one or not: see the residual.",
             curve("products"),
             width=6,
+            steps=((0, "green"), (MOST_PRODUCTS, "red")),
             least=0,
         ),
         Panel(
@@ -234,12 +261,13 @@ SPEED = Row(
             "then at the cluster.",
             curve("images_per_second"),
             width=8,
+            steps=RED_AT_ZERO,
             least=0,
         ),
         Panel(
             "Step time",
             "Median, 90th and 99th percentile of what steps took in five minutes; a step counts as "
-            "the mean of its block.",
+            "the mean of its block. The lines are one and five minutes: then the alert NoStep.",
             tuple(
                 Query(
                     f"histogram_quantile({share}, sum by (le, run) "
@@ -251,10 +279,12 @@ SPEED = Row(
             unit="s",
             width=8,
             is_log=True,
+            steps=SLOW,
         ),
         Panel(
             "Time by phase",
-            "Share of the time that each phase takes. Steps fill it, once compilation is over.",
+            "Share of the time that each phase takes. Steps fill it up to the line, once "
+            "compilation is over.",
             (
                 Query(
                     f"sum by (run, phase) (rate({series('phase_seconds')}[5m]))",
@@ -264,6 +294,7 @@ SPEED = Row(
             unit="percentunit",
             width=8,
             is_stacked=True,
+            steps=((0, "green"), (1, "orange")),
             least=0,
         ),
         Panel(
@@ -272,12 +303,13 @@ SPEED = Row(
             "and few pairs means small tiles.",
             curve("pairs_per_second"),
             width=8,
+            steps=RED_AT_ZERO,
             least=0,
         ),
         Panel(
             "Bytes moved",
             "Between workers and driver, counted from the shapes of what travels; 0 with one "
-            "worker.",
+            "worker. The lines fill a network of 10 and of 100 Gbit/s.",
             (
                 Query(
                     f"max by (run) (rate({series('bytes_moved')}[5m])) or 0 * {by_run('step')}",
@@ -286,12 +318,13 @@ SPEED = Row(
             ),
             unit="Bps",
             width=8,
+            steps=((0, "green"), (1e9, "orange"), (1e10, "red")),
             least=0,
         ),
         Panel(
             "Longest phases",
             "90th percentile of how long a phase takes, each time: pictures and checkpoints hold "
-            "the steps up for so long.",
+            "the steps up for so long. The lines are one and five minutes.",
             (
                 Query(
                     "histogram_quantile(0.9, sum by (le, run, phase) "
@@ -302,6 +335,7 @@ SPEED = Row(
             unit="s",
             width=8,
             is_log=True,
+            steps=SLOW,
         ),
     ),
 )
@@ -312,7 +346,7 @@ STATE = Row(
         Panel(
             "Memory of workers",
             "In use on each worker's GPU; of the process on a CPU. One that grows will not live "
-            "until morning.",
+            "until morning. The line is nine tenths of 80 GB.",
             (
                 Query(
                     "max by (run, worker) (ray_ganntk_device_memory_bytes"
@@ -322,25 +356,27 @@ STATE = Row(
             ),
             unit="bytes",
             width=8,
+            steps=((0, "green"), (72e9, "orange")),
             least=0,
         ),
         Panel(
             "Last checkpoint",
-            "Step of it, beside the step of the run.",
+            "Step of it, beside the step of the run; below zero there is none yet.",
             (
                 Query(by_run("checkpoint_step"), "checkpoint, {{run}}"),
                 Query(by_run("step"), "run, {{run}}"),
             ),
             width=8,
+            steps=((-1, "red"), (0, "green")),
         ),
         Panel(
             "Checkpoints written",
-            "Bytes of all of them.",
+            "Bytes of all of them. More than a terabyte: keep fewer, or less often.",
             curve("checkpoint_bytes"),
             unit="bytes",
             kind="stat",
             width=4,
-            steps=((0, "blue"),),
+            steps=((0, "green"), (1e12, "orange")),
         ),
         Panel(
             "Checkpoints that failed",

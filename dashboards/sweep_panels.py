@@ -1,7 +1,7 @@
 """How far a sweep is, and which trials are good."""
 
 from dashboards.model import Panel, Query, Row, Thresholds
-from dashboards.queries import RED_ABOVE_ZERO, by_run, curve, series
+from dashboards.queries import DIVERGED, RED_ABOVE_ZERO, RED_AT_ZERO, by_run, curve, series
 
 
 def _in_state(states: str) -> str:
@@ -31,13 +31,13 @@ TRIALS = Row(
             "Running",
             "Trials that compute now. As many as the cluster has places for, until the end.",
             "RUNNING",
-            ((0, "blue"),),
+            ((0, "text"), (1, "green")),
         ),
         _count(
             "Waiting",
             "Trials that wait for a place, or for others.",
             "PENDING|PAUSED",
-            ((0, "blue"),),
+            ((0, "text"), (1, "blue")),
         ),
         _count(
             "Done",
@@ -74,6 +74,7 @@ PROGRESS = Row(
             (Query(f"sum by (run, state) ({series('trials')})", "{{state}}, {{run}}"),),
             width=12,
             is_stacked=True,
+            steps=RED_AT_ZERO,
             least=0,
             needs="sweep",
         ),
@@ -109,10 +110,12 @@ FRONT = Row(
         Panel(
             "Objective of each run",
             "Of runs that have a driver of their own, divided by the number of real rows: "
-            "comparable between runs of one objective.",
+            "comparable between runs of one objective. Above the line it has "
+            "diverged.",
             curve("loss_per_real"),
             width=8,
             is_log=True,
+            steps=DIVERGED,
         ),
         Panel(
             "Objective and speed",
