@@ -300,6 +300,36 @@ def test_flushed_lines_are_there_before_closing(folder):
     log.close()
 
 
+def test_a_thread_that_is_late_puts_no_older_lines_over_newer_ones(folder):
+    uri = storage.join(folder, "metrics.jsonl")
+    log = storage.AppendLog(uri)
+    log.append("1")
+    late = log.storing()
+    log.append("2")
+    assert storage.read_text(uri) in ("1\n2\n", "")  # a local file has them at once
+    log.flush()
+    late()
+    assert storage.read_text(uri) == "1\n2\n"
+    log.append("3")
+    later = log.storing()
+    log.close()
+    later()
+    log.storing()()
+    assert storage.read_text(uri) == "1\n2\n3\n"
+
+
+def test_what_is_stored_beside_is_what_was_appended_before():
+    uri = f"memory://{secrets.token_hex(8)}/log"
+    log = storage.AppendLog(uri)
+    log.append("1")
+    store = log.storing()
+    log.append("2")
+    store()
+    assert storage.read_text(uri) == "1\n"
+    log.close()
+    assert storage.read_text(uri) == "1\n2\n"
+
+
 def test_an_opened_log_exists_though_empty(folder):
     storage.AppendLog(storage.join(folder, "log")).close()
     assert storage.read_bytes(storage.join(folder, "log")) == b""

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +25,13 @@ _STAGING = "ganntk-staging-"
 
 @dataclass(frozen=True)
 class Job:
-    """A state to be written, and an earlier one that goes with it."""
+    """A state to be written, an earlier one that goes with it, and what is done before."""
 
     step: int
     tree: Any
     is_temporary: bool
     kept: tuple[int, Any] | None
+    first: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Writer:
         *,
         is_temporary: bool = False,
         kept: tuple[int, Any] | None = None,
+        first: Callable[[], None] = lambda: None,
     ) -> None:
         """Have a state written; returns at once.
 
@@ -102,6 +105,7 @@ class Writer:
             tree: of NumPy arrays that nobody changes from now on.
             is_temporary: whether it goes once the next one is committed.
             kept: an earlier step and its state, which are part of this checkpoint.
+            first: what is to be stored before it; where that fails, the state is not committed.
 
         Raises:
             CheckpointError: another run took the folder over.
@@ -117,7 +121,7 @@ class Writer:
                     step,
                     self._run_uri,
                 )
-            self._next = Job(step, tree, is_temporary, kept)
+            self._next = Job(step, tree, is_temporary, kept, first)
             self._condition.notify_all()
 
     def wait(self, timeout: float | None = None) -> None:
@@ -219,6 +223,7 @@ class Writer:
 
     def _write(self, job: Job) -> None:
         """Stage, hash, upload, commit, and remove what has had its time."""
+        job.first()
         staging = _staging_folder(self._policy.staging, job)
         try:
             trees.write(os.path.join(staging, store.TREE), job.tree)

@@ -257,9 +257,7 @@ def _one_block(run: Started, step: int, name: str) -> int:
         _picture(run, step)
     if run.saver.is_due(step) or is_last:
         with run.recorder.phase("checkpoints"):
-            with run.keeping():
-                run.recorder.flush()
-            run.saver.save(step)
+            run.saver.save(step, run.recorder.storing())
     return step
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ganntk.telemetry import CATALOGUE, Record
+from ganntk.telemetry import CATALOGUE, Record, nothing
 
 PREFIX = "ganntk_"
 """Of every name; Ray puts `ray_` before it."""
@@ -56,8 +56,9 @@ class RayMetricsSink:
         for name, value in self._own(record).items():
             self._write(name, value, record.labels)
 
-    def flush(self) -> None:
+    def storing(self) -> Callable[[], None]:
         """Ray exports by itself, every few seconds."""
+        return nothing
 
     def close(self) -> None:
         """Say that the run has ended; Ray forgets the gauges when this process ends."""

@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import threading
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -20,7 +21,8 @@ class AppendLog:
     """A text file that grows by lines, such as ``metrics.jsonl``.
 
     A local file gets each line at once. An object store knows no appending: lines wait in memory
-    and `flush` puts the whole object again, so flush at checkpoints rather than at every line.
+    and `flush` puts the whole object again, so flush at checkpoints rather than at every line, and
+    where nothing may wait for the store, let a thread call what `storing` returns.
     A last line without its end, left by a crash, is dropped on opening.
 
     Args:
@@ -38,7 +40,8 @@ class AppendLog:
             )
         self._stream.truncate(_end_of_last_line(self._stream))
         self._stream.seek(0, os.SEEK_END)
-        self._is_stored = False
+        self._stored = -1
+        self._lock = threading.Lock()
 
     def append(self, line: str) -> None:
         """Add one line.
@@ -53,13 +56,27 @@ class AppendLog:
             raise InputError(f"a log line holds a line break ({line[:40]!r}): append one at a time")
         self._stream.write(line.encode("utf-8") + b"\n")
         self._stream.flush()
-        self._is_stored = False
 
     def flush(self) -> None:
         """Make every appended line durable."""
-        if not self._is_stored:
-            self._store()
-            self._is_stored = True
+        self.storing()()
+
+    def storing(self) -> Callable[[], None]:
+        """What makes every line that is appended by now durable: a call, on any thread.
+
+        It does nothing where later lines are durable already: the older content never comes last.
+        """
+        if self._stream.closed:
+            return lambda: None
+        end, store = self._stream.tell(), self._store()
+
+        def call() -> None:
+            with self._lock:
+                if end > self._stored:
+                    store()
+                    self._stored = end
+
+        return call
 
     def close(self) -> None:
         """Flush, and let go of the file."""
@@ -79,17 +96,26 @@ class AppendLog:
             _log.warning("the last lines of a log were not stored: %s", reason(error))
 
 
-def _file_tail(path: str) -> tuple[IO[bytes], Callable[[], None]]:
-    """A local file to append to, and what makes its lines durable."""
+_Store = Callable[[], Callable[[], None]]
+"""Takes what a stream holds now, and returns what makes it durable."""
+
+
+def _file_tail(path: str) -> tuple[IO[bytes], _Store]:
+    """A local file to append to."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     stream = open(path, "ab+")  # noqa: SIM115 (the log closes it)
-    return stream, lambda: os.fsync(stream.fileno())
+    return stream, lambda: lambda: os.fsync(stream.fileno())
 
 
-def _object_tail(fs: Any, path: str) -> tuple[IO[bytes], Callable[[], None]]:
-    """The content of an object to append to, and what puts it again."""
+def _object_tail(fs: Any, path: str) -> tuple[IO[bytes], _Store]:
+    """The content of an object to append to, which is put again as a whole."""
     stream = io.BytesIO(fs.cat_file(path) if fs.exists(path) else b"")
-    return stream, lambda: fs.pipe_file(path, stream.getvalue())
+
+    def store() -> Callable[[], None]:
+        content = stream.getvalue()
+        return lambda: fs.pipe_file(path, content)
+
+    return stream, store
 
 
 def _end_of_last_line(stream: IO[bytes]) -> int:

@@ -10,7 +10,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +30,7 @@ from ganntk.sweeps.pool import Pooled
 from ganntk.sweeps.population import adopt, donor, pointer
 from ganntk.sweeps.scheduling import STEP
 from ganntk.sweeps.settings import QUALITY, Pbt, SweepConfig
-from ganntk.telemetry import Record
+from ganntk.telemetry import Record, nothing
 
 _log = logging.getLogger(__name__)
 
@@ -90,8 +90,9 @@ class TuneSink:
         if not record.labels and "loss" in record.values and record.step < self._last:
             report({STEP: record.step, **record.values}, self._run_uri)
 
-    def flush(self) -> None:
+    def storing(self) -> Callable[[], None]:
         """Nothing waits."""
+        return nothing
 
     def close(self) -> None:
         """Nothing is held."""

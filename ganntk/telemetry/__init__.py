@@ -6,7 +6,7 @@ in `CATALOGUE`; recording anything else is an error. A counter is recorded as it
 
 from ganntk.telemetry.catalogue import CATALOGUE, LIVE, SeriesSpec
 from ganntk.telemetry.recorder import Recorder
-from ganntk.telemetry.sinks import JsonlSink, MemorySink, Record, Sink
+from ganntk.telemetry.sinks import JsonlSink, MemorySink, Record, Sink, nothing
 
 __all__ = [
     "CATALOGUE",
@@ -17,4 +17,5 @@ __all__ = [
     "Recorder",
     "SeriesSpec",
     "Sink",
+    "nothing",
 ]

@@ -120,8 +120,17 @@ class Recorder:
 
     def flush(self) -> None:
         """Make every record durable: at checkpoints, because it is dear on an object store."""
-        for sink in self._sinks:
-            sink.flush()
+        self.storing()()
+
+    def storing(self) -> Callable[[], None]:
+        """What makes every record of now durable: a call, for a thread that may wait."""
+        calls = [sink.storing() for sink in self._sinks]
+
+        def call() -> None:
+            for each in calls:
+                each()
+
+        return call
 
     def close(self) -> None:
         """Close every sink."""

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,8 +32,9 @@ class Sink(Protocol):
     def write(self, record: Record) -> None:
         """Take one record."""
 
-    def flush(self) -> None:
-        """Make what was written durable."""
+    def storing(self) -> Callable[[], None]:
+        """What makes durable what is written by now: a call, on any thread."""
+        ...
 
     def close(self) -> None:
         """Flush, and release what is held."""
@@ -49,8 +50,9 @@ class MemorySink:
         """Append one record."""
         self.records.append(record)
 
-    def flush(self) -> None:
+    def storing(self) -> Callable[[], None]:
         """Nothing waits."""
+        return nothing
 
     def close(self) -> None:
         """Nothing is held."""
@@ -66,13 +68,17 @@ class JsonlSink:
         """Append one line."""
         self.log.append(as_json(record))
 
-    def flush(self) -> None:
-        """Put every line into the log, which an object store needs."""
-        self.log.flush()
+    def storing(self) -> Callable[[], None]:
+        """Put every line of now into the log, which an object store needs."""
+        return self.log.storing()
 
     def close(self) -> None:
         """Close the log."""
         self.log.close()
+
+
+def nothing() -> None:
+    """What a sink has to do that keeps no records."""
 
 
 def as_json(record: Record) -> str:

@@ -237,6 +237,30 @@ def test_the_newest_state_wins_when_uploads_are_slow(tmp_path, caplog, monkeypat
     assert writer.progress.step == 40
 
 
+def test_a_state_is_not_committed_before_what_comes_first_and_nobody_waits_for_that(run, caplog):
+    gate, done = threading.Event(), []
+
+    def records() -> None:
+        assert gate.wait(60)
+        done.append([found.step for found in store.listed(run)])
+
+    def broken() -> None:
+        raise OSError("the log cannot be put")
+
+    writer = Writer(run, POLICY, fingerprint="f", data_fingerprint="d")
+    writer.save(10, state(10), first=records)
+    gate.set()
+    writer.wait()
+    assert done == [[]]
+    writer.save(20, state(20), first=broken)
+    with pytest.raises(CheckpointError, match="the log cannot be put"):
+        writer.wait()
+    assert restored(run) == 10
+    writer.save(30, state(30))
+    writer.close()
+    assert restored(run) == 30
+
+
 def test_temporary_checkpoints_go_with_the_next_one(run):
     writer = Writer(run, POLICY, fingerprint="f", data_fingerprint="d")
     for step, is_temporary in ((10, False), (15, True), (20, False), (25, True)):
