@@ -9,6 +9,7 @@ import argparse
 import itertools
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,11 +132,18 @@ def measure(given: RunConfig, steps: int) -> Measured:
         hop = _hop(group, given)
     phases: dict[str, float] = {}
     for name in sorted({name for own in spent for name in own}):
-        phases[name] = max(sum(own.get(name, ())) for own in spent) / steps
+        phases[name] = max(_in_a_step(own.get(name, ()), steps) for own in spent)
     workers = given.cluster.workers
     spread = (min(walls), max(walls))
     wall, call = float(np.median(walls)), float(np.median(calls))
     return Measured(workers, wall, spread, sum(phases.values()), phases, call, hop)
+
+
+def _in_a_step(seconds: Sequence[float], steps: int) -> float:
+    """The median over steps, as of the wall time; the mean where calls differ from step to step."""
+    if not seconds or len(seconds) % steps:
+        return sum(seconds) / steps
+    return float(np.median(np.reshape(seconds, (steps, -1)).sum(axis=1)))
 
 
 def _hop(group: WorkerGroup, given: RunConfig) -> float:
