@@ -1,11 +1,14 @@
 """deploy/kuberay/ is what the KubeRay operator takes, and what the design promises of it.
 
-The operator's own schema is not at hand: what it would refuse is checked by name.
+Where the operator's own schema is not at hand, what it would refuse is checked by name.
 """
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -146,3 +149,41 @@ def test_the_image_holds_what_a_node_of_ray_up_gets():
     mounts = yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))["file_mounts"]
     mounted = {local for local in mounts.values() if not local.startswith("~")}
     assert names == mounted | {"configs", "ray_jobs"}
+
+
+def _strict(schema: Any) -> Any:
+    """A schema of the operator as JSON Schema, that takes no name which it does not list."""
+    if isinstance(schema, list):
+        return [_strict(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("x-kubernetes-int-or-string"):
+        return {"type": ["integer", "string"]}
+    found = {name: _strict(value) for name, value in schema.items() if name != "properties"}
+    if "properties" in schema:
+        found["properties"] = {n: _strict(value) for n, value in schema["properties"].items()}
+        is_open = schema.get("x-kubernetes-preserve-unknown-fields")
+        if not is_open and "additionalProperties" not in schema:
+            found["additionalProperties"] = False
+    return found
+
+
+@pytest.mark.skipif("GANNTK_KUBERAY" not in os.environ, reason="GANNTK_KUBERAY names no CRDs")
+@pytest.mark.parametrize("name", ["raycluster", "rayjob"])
+def test_the_operators_own_schema_takes_it(name):
+    """`GANNTK_KUBERAY` is a folder with ray.io_rayclusters.yaml and ray.io_rayjobs.yaml."""
+    document = yaml.safe_load(_text(f"{name}.yaml"))
+    file = Path(os.environ["GANNTK_KUBERAY"]) / f"ray.io_{name}s.yaml"
+    versions = yaml.safe_load(file.read_text(encoding="utf-8"))["spec"]["versions"]
+    (whole,) = (
+        each["schema"]["openAPIV3Schema"]
+        for each in versions
+        if document["apiVersion"] == f"ray.io/{each['name']}"
+    )
+    schema = _strict(whole)
+    schema["properties"]["metadata"] = {"type": "object"}
+    check = jsonschema.Draft202012Validator(schema)
+    assert [error.message for error in check.iter_errors(document)] == []
+    # It would find a name that is wrong.
+    document["spec"]["replica"] = 1
+    assert len(list(check.iter_errors(document))) == 1
