@@ -1,9 +1,13 @@
 """What tests of numbers ask for: float64, and a compiler that does not polish."""
 
+import os
 from collections.abc import Iterator
 
 import jax
 import pytest
+
+# Read where gcsfs is imported: it would ask Google, by another protocol, which kind a bucket is of.
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
 
 @pytest.fixture

@@ -16,6 +16,16 @@ Uri: TypeAlias = str | os.PathLike[str]
 # Drivers that an extra of ganntk installs; for other schemes fsspec says what is missing.
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 
+_DRIVER_ERRORS = (
+    ("botocore.exceptions", "BotoCoreError"),
+    ("gcsfs.retry", "HttpError"),
+    ("gcsfs.retry", "ChecksumError"),
+    ("gcsfs.retry", "NonRetryableError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+    ("aiohttp.client_exceptions", "ClientError"),
+)
+"""Modules of drivers and their exceptions."""
+
 
 def join(uri: Uri, *parts: str) -> str:
     """Put file or folder names below a URI, with one slash between them.
@@ -101,8 +111,8 @@ def arrow_file_system(uri: Uri) -> tuple[Any, str]:
 
 def driver_errors() -> tuple[type[Exception], ...]:
     """What drivers raise that is no `OSError`: missing credentials, an unknown region."""
-    botocore = sys.modules.get("botocore.exceptions")
-    return (botocore.BotoCoreError,) if botocore else ()
+    known = ((sys.modules.get(module), name) for module, name in _DRIVER_ERRORS)
+    return tuple(getattr(module, name) for module, name in known if module is not None)
 
 
 def reason(error: BaseException) -> str:
