@@ -7,6 +7,7 @@ through the kernel to Z. K(X, X) is computed once.
 
 import contextlib
 import functools
+import importlib
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from ganntk import discriminator, noise, similarity
 from ganntk.discriminator import LossAndCotangent, Spectrum
@@ -76,8 +77,16 @@ def numerics() -> Iterator[None]:
     works in one thread: on the small matrices of a step its threads wait for one another, and on a
     busy machine an eigendecomposition of 128 rows takes 110 ms instead of 2.
     """
-    with threadpool_limits(_SOLVER_THREADS, user_api="blas"), jax.enable_x64(True):
+    with _blas().limit(limits=_SOLVER_THREADS, user_api="blas"), jax.enable_x64(True):
         yield
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """The libraries of LAPACK in this process; to look for them takes milliseconds."""
+    # JAX loads it with its first decomposition, and what is loaded later would not be limited.
+    importlib.import_module("scipy.linalg.cython_lapack")
+    return ThreadpoolController()
 
 
 def prepare(problem: Problem, rows: Rows, *, precision: str = "float32") -> Real:

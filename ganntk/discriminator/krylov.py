@@ -56,6 +56,7 @@ class Krylov(NamedTuple):
         return (self.blocks + 1) * self.width
 
 
+@partial(jax.jit, static_argnames="most_blocks")
 def start(columns: Float[Array, "rows width"], *, most_blocks: int) -> Krylov:
     """An orthonormal basis of some columns, with room for `most_blocks` products."""
     rows, width = columns.shape

@@ -19,6 +19,7 @@ class Ritz(NamedTuple):
     vectors: Float[Array, "capacity capacity"]
 
 
+@jax.jit
 def decompose(space: Krylov) -> Ritz:
     """The Ritz pairs; the part of the space that is not filled yet costs nothing.
 
