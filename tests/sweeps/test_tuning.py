@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,13 @@ def _carried_out(scenario: str, file: str, folder: Path | str, *overrides: str) 
     done = _program(scenario, file, folder, *overrides)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def _of_lams(tmp_path: Path, lams: Sequence[float], **changes: Any) -> str:
+    """The file of a sweep over a grid of lam alone."""
+    given = {"budget": {"trials": 0}} | changes
+    space = choices("lam.value", *lams)
+    return written(tmp_path / "sweep.yaml", space=space, searcher={"type": "grid"}, **given)
 
 
 def _ended(folder: Path) -> list[int]:
@@ -136,11 +143,9 @@ def test_a_killed_driver_is_resumed_without_repeating_a_trial(tmp_path: Path):
 
 
 def test_a_lost_trial_goes_on_from_its_checkpoint(tmp_path: Path):
-    file = written(
-        tmp_path / "sweep.yaml",
-        space=choices("lam.value", 1.0, 2.0, 3.0),
-        searcher={"type": "grid"},
-        budget={"trials": 0},
+    file = _of_lams(
+        tmp_path,
+        [1.0, 2.0, 3.0],
         concurrent=1,
         run={"steps": 4000, "report_every": 10, "checkpoints": {"every": 20}},
     )
@@ -160,11 +165,9 @@ def test_a_lost_trial_goes_on_from_its_checkpoint(tmp_path: Path):
 
 
 def test_a_trial_that_lost_one_of_its_workers_finishes(tmp_path: Path):
-    file = written(
-        tmp_path / "sweep.yaml",
-        space=choices("lam.value", 1.0, 2.0),
-        searcher={"type": "grid"},
-        budget={"trials": 0},
+    file = _of_lams(
+        tmp_path,
+        [1.0, 2.0],
         concurrent=1,
         run={
             "steps": 2000,
@@ -186,10 +189,9 @@ def test_a_trial_that_lost_one_of_its_workers_finishes(tmp_path: Path):
 
 
 def test_a_sweep_whose_time_is_up_goes_on_with_more(tmp_path: Path):
-    file = written(
-        tmp_path / "sweep.yaml",
-        space=choices("lam.value", 1.0, 2.0, 3.0),
-        searcher={"type": "grid"},
+    file = _of_lams(
+        tmp_path,
+        [1.0, 2.0, 3.0],
         budget={"trials": 0, "seconds": 15.0},
         concurrent=1,
         run={"steps": 4000, "report_every": 20, "checkpoints": {"every": 40}},
@@ -208,11 +210,9 @@ def test_a_sweep_whose_time_is_up_goes_on_with_more(tmp_path: Path):
 
 def test_a_sweep_outlives_the_pool_of_what_its_trials_share(tmp_path: Path):
     """Its process may be the one that a machine short of memory ends."""
-    file = written(
-        tmp_path / "sweep.yaml",
-        space=choices("lam.value", 1.0, 2.0, 3.0, 4.0),
-        searcher={"type": "grid"},
-        budget={"trials": 0},
+    file = _of_lams(
+        tmp_path,
+        [1.0, 2.0, 3.0, 4.0],
         concurrent=1,
         run={"steps": 4000, "report_every": 10},
     )
@@ -225,11 +225,9 @@ def test_a_sweep_outlives_the_pool_of_what_its_trials_share(tmp_path: Path):
 
 def test_several_workers_stand_in_the_trials_placement_group(tmp_path: Path):
     """On two cores two trials of two workers each take turns, or a second group would hang."""
-    file = written(
-        tmp_path / "sweep.yaml",
-        space=choices("lam.value", 1.0, 2.0),
-        searcher={"type": "grid"},
-        budget={"trials": 0},
+    file = _of_lams(
+        tmp_path,
+        [1.0, 2.0],
         run={"cluster": {"workers": 2, "cpus_per_worker": 0.5}},
     )
     folder = tmp_path / "swept"
