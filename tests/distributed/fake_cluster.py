@@ -128,7 +128,7 @@ def main() -> None:
         ours = psutil.Process().children(recursive=True)
         cluster.shutdown()
         memory.stop()
-    left = [p.name() for p in psutil.wait_procs(ours, timeout=60)[1]]
+    left = [p.name() for p in psutil.wait_procs(ours, timeout=180)[1]]
     found = {"peak_gb": memory.peak_gb, "left": left}
     sys.stdout.write(json.dumps(found) + "\n")
 
