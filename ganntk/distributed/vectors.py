@@ -119,9 +119,20 @@ class Vectors(GatheredRows):
         return discriminator.labels(self._real, self._count, solver_dtype())
 
     def _travelling(self, found: LossAndCotangent) -> LowRank:
-        """The points' rows of G in the precision of the rows, without the columns of no rank."""
+        """The points' rows of G in the precision of the rows, without most columns of no rank."""
         moving = moving_rows(found.cotangent, self._real)
         assert isinstance(moving, LowRank)
-        used = np.any(np.asarray(moving.right) != 0, axis=0)
-        trimmed = moving._replace(left=moving.left[:, used], right=moving.right[:, used])
-        return jax.tree.map(lambda a: np.asarray(a, self._config.precision), trimmed)
+        precision = self._config.precision
+        return jax.tree.map(lambda a: np.asarray(a, precision), trimmed(moving))
+
+
+def trimmed(factors: LowRank) -> LowRank:
+    """The same matrix, without most of the columns whose right side is zero.
+
+    As many stay as make their number a power of two: how many products a step takes changes along a
+    run, and workers compile anew for each number of columns that they see.
+    """
+    is_used = np.any(np.asarray(factors.right) != 0, axis=0)
+    count = 1 << max(int(is_used.sum()) - 1, 0).bit_length()
+    kept = np.argsort(~is_used, kind="stable")[:count]
+    return factors._replace(left=factors.left[:, kept], right=factors.right[:, kept])

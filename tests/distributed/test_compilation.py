@@ -4,11 +4,14 @@ import subprocess
 import sys
 
 import jax
+import numpy as np
 import pytest
 
 from ganntk import config
 from ganntk.distributed.choice import strategy_for
 from ganntk.distributed.group import open_group
+from ganntk.distributed.vectors import trimmed
+from ganntk.typing import LowRank
 from tests.distributed.test_strategy import COUPLINGS, EXACT
 from tests.structure.sources import ROOT
 
@@ -57,3 +60,17 @@ def test_lapack_works_in_one_thread_and_as_before_afterwards():
         "assert set(threads()) == set(before), (before, threads())\n"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=120)
+
+
+@pytest.mark.parametrize("rank", range(13))
+def test_workers_see_few_numbers_of_columns(rank):
+    numbers = np.random.default_rng(rank)
+    left, right = numbers.normal(size=(2, 5, 12))
+    is_used = numbers.permutation(12) < rank
+    factors = LowRank(left, np.where(is_used, right, 0))
+    found = trimmed(factors)
+    columns = found.left.shape[1]
+    assert columns in (1, 2, 4, 8, 12)
+    assert rank <= columns < 2 * max(rank, 1)
+    expected = factors.left @ factors.right.T
+    np.testing.assert_allclose(found.left @ found.right.T, expected, rtol=0, atol=1e-15)
