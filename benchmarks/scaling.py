@@ -205,7 +205,7 @@ def report(n: int, steps: int, workers: list[int], couplings: list[str]) -> None
                 given = configured(coupling, size, count, parts)
                 found = measure(given, steps)
                 seen.append(found)
-                if is_exact:
+                if is_exact and (size, count) == (n, max(workers)):
                     largest[coupling] = found
                 rows.append(_row(coupling, kind, given, found))
                 print(*rows[-1], sep="  ", flush=True)

@@ -62,6 +62,8 @@ def _growth(name: str, window: str) -> str:
     return f"{total} - (sum {_RUN} ({exported(name)} offset {window}) or 0 * {total})"
 
 
+_TRIALS_RUNNING = exported("trials") + '{state="RUNNING"}'
+
 ALERTS = (
     Alert(
         "ObjectiveNotFinite",
@@ -114,7 +116,9 @@ ALERTS = (
     ),
     Alert(
         "WaitsForPlaces",
-        'sum by (SessionName) (ray_placement_groups{State=~"PENDING|RESCHEDULING"}) > 0',
+        # Trials of a sweep that is under way wait for each other's places: that is as it should be.
+        '(sum by (SessionName) (ray_placement_groups{State=~"PENDING|RESCHEDULING"}) > 0) '
+        f"unless on (SessionName) (sum by (SessionName) ({_TRIALS_RUNNING}) > 0)",
         "8m",
         "ticket",
         "{{ $value }} groups of workers have waited for a place for 8 minutes.",

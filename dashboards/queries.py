@@ -11,8 +11,8 @@ RED_ABOVE_ZERO = ((0, "green"), (1, "red"))
 RED_AT_ZERO = ((0, "red"), (1e-3, "green"))
 SLOW = ((0, "green"), (60, "orange"), (300, "red"))
 """Seconds; the last is where the alert NoStep begins."""
-DIVERGED = ((0, "green"), (10, "red"))
-"""Of an objective for each real row: at the start it is about 1."""
+AS_AT_START = ((0, "green"), (0.5, "orange"))
+"""Of half a squared error for each real row, with as many generated ones: D is 0 on them."""
 LARGE_LAM = ((0, "green"), (100, "orange"))
 """On MNIST 1.28 to 20 are alike, and 100 is far worse."""
 

@@ -3,7 +3,7 @@
 from dashboards.model import Panel, Query, Row
 from dashboards.quality_panels import QUALITY
 from dashboards.queries import (
-    DIVERGED,
+    AS_AT_START,
     LARGE_LAM,
     RED_ABOVE_ZERO,
     RED_AT_ZERO,
@@ -64,11 +64,11 @@ HEALTH = Row(
         ),
         Panel(
             "Objective now",
-            "Divided by the number of real rows. It has to fall; red has diverged.",
+            "For each real row. Half a squared error begins at 0.5, and has to fall.",
             curve("loss_per_real"),
             kind="stat",
             width=3,
-            steps=DIVERGED,
+            steps=AS_AT_START,
         ),
         Panel(
             "Images per second",
@@ -113,11 +113,11 @@ CONVERGENCE = Row(
         Panel(
             "Objective",
             "Divided by the number of real rows. It falls, fast and then slowly; a rise or a jump "
-            "means that the learning rate is too large; above the line it has diverged.",
+            "means that the learning rate is too large. The line is half a squared error at first.",
             curve("loss_per_real"),
             width=8,
             is_log=True,
-            steps=DIVERGED,
+            steps=AS_AT_START,
         ),
         Panel(
             "Discriminator",
@@ -176,11 +176,11 @@ LEVELS = Row(
         Panel(
             "Objective by level",
             "Of a run with several resolutions: each falls; one that stands still has a lam that "
-            "does not suit it. Above the line it has diverged.",
+            "does not suit it. The line is where it begins.",
             (Query(f"max by (run, level) ({series('level_loss')})", "{{level}}, {{run}}"),),
             width=8,
             is_log=True,
-            steps=DIVERGED,
+            steps=AS_AT_START,
             needs="levels",
         ),
         Panel(
@@ -235,7 +235,7 @@ NUMERICS = Row(
         Panel(
             "Products",
             "Of K with a vector, for one solution; 0 where an eigendecomposition is made. "
-            "At the line a solution ends whether it is one or not: see the residual.",
+            "At the line its products end, whether it is one or not: see the residual.",
             curve("products"),
             width=6,
             steps=((0, "green"), (MOST_PRODUCTS, "red")),

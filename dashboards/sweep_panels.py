@@ -1,7 +1,7 @@
 """How far a sweep is, and which trials are good."""
 
 from dashboards.model import Panel, Query, Row, Thresholds
-from dashboards.queries import DIVERGED, RED_ABOVE_ZERO, RED_AT_ZERO, by_run, curve, series
+from dashboards.queries import AS_AT_START, RED_ABOVE_ZERO, RED_AT_ZERO, by_run, curve, series
 
 
 def _in_state(states: str) -> str:
@@ -110,12 +110,12 @@ FRONT = Row(
         Panel(
             "Objective of each run",
             "Of runs that have a driver of their own, divided by the number of real rows: "
-            "comparable between runs of one objective. Above the line it has "
-            "diverged.",
+            "comparable between runs of one objective. The line is where "
+            "half a squared error begins.",
             curve("loss_per_real"),
             width=8,
             is_log=True,
-            steps=DIVERGED,
+            steps=AS_AT_START,
         ),
         Panel(
             "Objective and speed",

@@ -83,7 +83,8 @@ def load(
         step: which checkpoint; None for what a finished run kept, else the newest.
 
     Raises:
-        InputError: it is no run folder, or it saved no real rows yet.
+        InputError: it is no run folder, it saved no real rows yet, or what decodes its rows is not
+            to be had here.
         CheckpointError: there is no such checkpoint, or it is of another network.
     """
     folder = RunFolder.open(run_uri)
@@ -96,9 +97,10 @@ def load(
     own = {
         name.removeprefix(_STATE): leaf for name, leaf in leaves.items() if name.startswith(_STATE)
     }
+    decoder = source.decoder(found.manifest.data_fingerprint)
     shape = source.made_shape(real.shape[1:])
     template = networks.start(network, shape, jax.random.key(0), jnp.dtype(dtype))
-    return Trained(network, shape, rebuilt(own, template), found.step, source.decoder())
+    return Trained(network, shape, rebuilt(own, template), found.step, decoder)
 
 
 def _kept(folder: RunFolder) -> int | None:

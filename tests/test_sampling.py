@@ -1,6 +1,7 @@
 """`ganntk sample` and `ganntk export`: rows of a trained generator without its training code."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from jax import export
 
 from ganntk import config, generation, sampling, storage
 from ganntk.cli import main
+from ganntk.errors import InputError
 from ganntk.generators import network as networks
 from ganntk.run_folder import RunFolder
 
@@ -154,6 +156,30 @@ def test_a_generator_of_codes_is_sampled_and_exported_as_one_of_images(capsys, t
     assert z.shape == (10, latent)
     np.testing.assert_allclose(made.call(z), saved.rows, atol=1e-6)
     assert "Between codes" in storage.read_text(f"{uri}/report.html")
+    # Nobody trains another one, and puts it in the place of the run's.
+    (tmp_path / "autoencoder.npz").unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "ganntk", "sample", uri, "--points", "3"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.returncode == 2
+    assert "no weights of the run's autoencoder at" in done.stderr
+    assert not os.path.exists(weights)
+
+
+def test_codes_of_another_autoencoder_are_not_decoded():
+    words = ["--data.type", "encoded", "--data.of.size", "8", "--data.channels", "[4]"]
+    source = config.load(None, [*words, "--data.steps", "2"]).data
+    codes = source.load()
+    decoder = source.decoder(codes.fingerprint)
+    assert decoder is not None
+    np.testing.assert_allclose(decoder(codes.rows), source.shown(codes.rows), atol=1e-6)
+    other = config.load(None, [*words, "--data.steps", "3"]).data.load()
+    with pytest.raises(InputError, match="is not that of the run"):
+        source.decoder(other.fingerprint)
 
 
 def test_what_cannot_be_sampled_is_said(capsys, run_uri, tmp_path):

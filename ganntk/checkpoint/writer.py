@@ -152,8 +152,9 @@ class Writer:
             self._thread.join(timeout)
             self._ended.set()
             self._renewals.join(timeout)
-            # A renewal that still waits for the store would write the file again.
-            if not self._lost and not self._renewals.is_alive():
+            # One that still waits for the store would write there again: the lease runs out then.
+            is_quiet = not self._thread.is_alive() and not self._renewals.is_alive()
+            if not self._lost and is_quiet:
                 _quietly(self._lease.release)
 
     def _error(self) -> CheckpointError:

@@ -76,8 +76,15 @@ class Source(Registered, abc.ABC):
         """
         return rows
 
-    def decoder(self) -> Callable[[Any], Any] | None:
-        """What `shown` does, as a function of JAX; None where rows are shown as they are."""
+    def decoder(self, fingerprint: str) -> Callable[[Any], Any] | None:
+        """What `shown` does, as a function of JAX; None where rows are shown as they are.
+
+        Args:
+            fingerprint: of the rows of the run whose rows are to be shown.
+
+        Raises:
+            InputError: what shows them is not to be had here.
+        """
         return None
 
     def made_shape(self, shown: tuple[int, ...]) -> tuple[int, ...]:

@@ -69,8 +69,19 @@ class Encoded(Source):
         """Codes decoded to images."""
         return autoencoder.decode(self._shape(_shape_of(self.of)), self._weights(), rows)
 
-    def decoder(self) -> Callable[[Any], Any]:
-        """The same as a function of JAX."""
+    def decoder(self, fingerprint: str) -> Callable[[Any], Any]:
+        """The same as a function of JAX, where this is the autoencoder of the run."""
+        if self.weights_uri is None:
+            if self.load().fingerprint != fingerprint:
+                raise InputError(
+                    "the autoencoder that is trained here is not that of the run: sample on the "
+                    "machine of the run, or start runs with data.weights_uri"
+                )
+        elif not storage.exists(self.weights_uri):
+            raise InputError(
+                f"no weights of the run's autoencoder at {self.weights_uri}: bring them back, or "
+                "name them with --data.weights_uri in the run's config.yaml"
+            )
         return autoencoder.decoder(self._shape(_shape_of(self.of)), self._weights())
 
     def made_shape(self, shown: tuple[int, ...]) -> tuple[int, ...]:

@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 class Costs:
     """What moving things costs: a model, so that the choice is the same wherever a run goes on.
 
-    A call and a worker cost a little more than `benchmarks/scaling.py` measures between processes
-    of one machine; the other defaults are of a network with 10 Gbit/s and of a data-centre GPU.
+    A call and a worker cost about what `benchmarks/scaling.py` measures between processes of a
+    quiet machine; the other defaults are of a network with 10 Gbit/s and of a data-centre GPU.
 
     Attributes:
         call_seconds: one call of all workers and their answers, without content.

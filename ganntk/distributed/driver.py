@@ -150,7 +150,7 @@ def _carry_out(
         # Only now: a run whose data cannot be read leaves no folder behind.
         folder = RunFolder(config.run_uri) if past else _created(config)
         writer = past.writer if past else resumption.writer_of(config, prepared.data_fingerprint)
-        saver = Saver(config, writer, workers, first, lambda: watcher.kept)
+        saver = Saver(config, writer, workers, first, lambda: watcher.kept, recorder.storing)
         ending.enter_context(saver)
         log = ending.enter_context(storage.AppendLog(folder.path(METRICS)))
         recorder.add(JsonlSink(log))
@@ -257,7 +257,7 @@ def _one_block(run: Started, step: int, name: str) -> int:
         _picture(run, step)
     if run.saver.is_due(step) or is_last:
         with run.recorder.phase("checkpoints"):
-            run.saver.save(step, run.recorder.storing())
+            run.saver.save(step)
     return step
 
 

@@ -22,7 +22,6 @@ from ganntk.distributed.recovery import WorkerFailureError
 from ganntk.distributed.watching import Seen
 from ganntk.errors import CheckpointError, InputError
 from ganntk.run_folder import RunFolder
-from ganntk.telemetry import nothing
 
 _log = logging.getLogger(__name__)
 
@@ -159,6 +158,8 @@ class Saver:
         workers: whose state it is.
         step: where the run starts.
         kept: the step and state that a rule keeps at this moment, or None.
+        storing: what makes the records of a moment durable. They go first: a state without them
+            would lose what a stopping rule has seen.
     """
 
     def __init__(
@@ -168,8 +169,10 @@ class Saver:
         workers: Guarded,
         step: int,
         kept: Callable[[], tuple[int, Any] | None],
+        storing: Callable[[], Callable[[], None]],
     ) -> None:
         self._config, self._writer, self._workers, self._kept = config, writer, workers, kept
+        self._storing = storing
         self._saved, self._saved_at = step, time.monotonic()
         self._recorded = step
 
@@ -181,19 +184,14 @@ class Saver:
         """Whether the state is to be saved after so many steps."""
         return self._is_lasting(step) or self._is_temporary(step)
 
-    def save(self, step: int, store_records: Callable[[], None]) -> None:
+    def save(self, step: int) -> None:
         """Hand the state over; the upload goes on beside the next steps.
-
-        Args:
-            step: steps taken.
-            store_records: makes the records until then durable: a state without them would
-                lose what a stopping rule has seen.
 
         Raises:
             CheckpointError: another run took the folder over.
         """
         is_temporary = not self._is_lasting(step)
-        self._hand_over(step, self._workers.state(), store_records, is_temporary=is_temporary)
+        self._hand_over(step, self._workers.state(), is_temporary=is_temporary)
         self._saved, self._saved_at = step, time.monotonic()
 
     def numbers(self) -> dict[str, float]:
@@ -226,8 +224,7 @@ class Saver:
                 # A second signal may come between a block and its record.
                 if self._saved < step <= self._recorded:
                     _log.warning("interrupted: saving the state of step %d", step)
-                    # Records are durable: their log is closed before.
-                    self._hand_over(step, state, nothing)
+                    self._hand_over(step, state)
         try:
             self._writer.close(_LAST_SECONDS)
         except CheckpointError as error:
@@ -235,14 +232,12 @@ class Saver:
                 raise
             _log.warning("%s", error)
 
-    def _hand_over(
-        self, step: int, state: Any, first: Callable[[], None], *, is_temporary: bool = False
-    ) -> None:
+    def _hand_over(self, step: int, state: Any, *, is_temporary: bool = False) -> None:
         """Have a state written, with the one that is kept where that is another."""
         kept = self._kept()
         if kept is not None and kept[0] >= step:
             kept = None
-        self._writer.save(step, state, is_temporary=is_temporary, kept=kept, first=first)
+        self._writer.save(step, state, is_temporary=is_temporary, kept=kept, first=self._storing())
 
     def _is_lasting(self, step: int) -> bool:
         every = self._config.checkpoints.every

@@ -128,7 +128,8 @@ def _by_modes(sets: Sets, mixture: Modes) -> Table:
             for group in groups_of(len(rows))
         ]
         found = jackknife(counts, modes.merge, _statistics)
-        numbers[name] = found | _half_w2(rows[:count], sets.reference[:count])
+        spread = np.linspace(0, len(rows) - 1, count).astype(int)
+        numbers[name] = found | _half_w2(rows[spread], sets.reference[:count])
     return _table(f"{len(centres)} modes", sets, numbers)
 
 

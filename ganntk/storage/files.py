@@ -1,6 +1,7 @@
 """Whole files: read, and written so that they appear whole or not at all. Layer 1."""
 
 import contextlib
+import errno
 import io
 import os
 import secrets
@@ -16,6 +17,9 @@ from ganntk.storage.places import Uri, driver_errors, join, locate, reading, rea
 
 PARTIAL = ".partial"
 """The end of a file's name while it is written."""
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
+"""What a file system says that has no hard links, such as a bucket that is mounted."""
 
 
 def exists(uri: Uri) -> bool:
@@ -182,6 +186,13 @@ def write_new(uri: Uri, content: bytes) -> bool:
             fs.pipe_file(path, content, mode="create")
     except FileExistsError:
         return False
+    except (OSError, *driver_errors()) as error:
+        # Not every store says in the same way that there is one already.
+        if exists(uri):
+            return False
+        if not isinstance(fs, LocalFileSystem) or getattr(error, "errno", None) not in _NO_LINKS:
+            raise
+        write_bytes(uri, content)
     return True
 
 

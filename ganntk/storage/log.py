@@ -11,6 +11,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from ganntk.errors import InputError
 from ganntk.storage.places import Uri, driver_errors, locate, reading, reason
+from ganntk.storage.trees import patiently
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def _object_tail(fs: Any, path: str) -> tuple[IO[bytes], _Store]:
 
     def store() -> Callable[[], None]:
         content = stream.getvalue()
-        return lambda: fs.pipe_file(path, content)
+        return lambda: patiently(lambda: fs.pipe_file(path, content), f"writing {path}")
 
     return stream, store
 

@@ -22,6 +22,7 @@ _DRIVER_ERRORS = (
     ("gcsfs.retry", "ChecksumError"),
     ("gcsfs.retry", "NonRetryableError"),
     ("google.auth.exceptions", "GoogleAuthError"),
+    ("google.api_core.exceptions", "GoogleAPIError"),
     ("aiohttp.client_exceptions", "ClientError"),
 )
 """Modules of drivers and their exceptions."""
@@ -111,8 +112,8 @@ def arrow_file_system(uri: Uri) -> tuple[Any, str]:
 
 def driver_errors() -> tuple[type[Exception], ...]:
     """What drivers raise that is no `OSError`: missing credentials, an unknown region."""
-    known = ((sys.modules.get(module), name) for module, name in _DRIVER_ERRORS)
-    return tuple(getattr(module, name) for module, name in known if module is not None)
+    known = (getattr(sys.modules.get(module), name, None) for module, name in _DRIVER_ERRORS)
+    return tuple(error for error in known if error is not None)
 
 
 def reason(error: BaseException) -> str:

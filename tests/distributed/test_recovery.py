@@ -149,8 +149,8 @@ def test_no_coupling_notices_the_loss_of_workers(coupling, doomed):
 @pytest.mark.parametrize(
     ("words", "doomed"),
     [
-        ([], {"fill": {5}}),
-        (OTHERS["vectors"], {"move_along": {5}}),
+        ([], {"fill": {11}}),
+        (OTHERS["vectors"], {"move_along": {9}}),
         (OTHERS["independent"], {"advance": {4}}),
         (OTHERS["generator"], {"share": {45}}),
     ],
