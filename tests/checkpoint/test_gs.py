@@ -94,6 +94,7 @@ def test_a_damaged_object_is_noticed_and_the_checkpoint_before_is_restored(uri):
     assert restored(uri) == 10
 
 
+@pytest.mark.slow  # its driver waits by itself as well
 def test_errors_that_pass_are_waited_for(uri, proxy):
     writer = Writer(uri, POLICY, fingerprint="f", data_fingerprint="d")
     faults = [

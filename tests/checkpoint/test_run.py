@@ -8,6 +8,7 @@ import pytest
 
 from ganntk import config, distributed
 from ganntk.errors import CheckpointError
+from ganntk.storage import trees
 from tests.checkpoint.conftest import forget_stores
 
 pytestmark = [pytest.mark.usefixtures("quick_compile"), pytest.mark.timeout(600)]
@@ -40,6 +41,7 @@ def test_images_are_saved_here_when_the_store_is_not_reached(s3_uri, proxy, monk
     once = {"config_kwargs": {"retries": {"max_attempts": 0}}}
     monkeypatch.setitem(fsspec.config.conf, "s3", once)
     monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
+    monkeypatch.setattr(trees, "_FIRST_PAUSE_SECONDS", 0.005)
     forget_stores()
     given = config.load(None, [*WORDS, "--run_uri", s3_uri])
     with pytest.raises(CheckpointError, match=r"cannot be written .*the images are saved in") as e:
