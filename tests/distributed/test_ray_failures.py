@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 WORDS = [
     *["--kernel", "cnn-small", "--data.size", "24", "--points.count", "22", "--lam", "2"],
-    *["--steps", "60", "--report_every", "10", "--precision", "float64"],
+    *["--steps", "240", "--report_every", "10", "--precision", "float64"],
     *["--cluster.workers", "2", "--cluster.snapshot_every", "20"],
 ]
 # A step of these takes a millisecond: long enough that something can happen in the middle.
